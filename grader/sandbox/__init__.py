@@ -1,0 +1,1 @@
+"""Sandboxes: one launcher a file, all running the same guest under the contract of `base.py`."""
