@@ -1,0 +1,131 @@
+"""Read one notebook that anybody may have written: size, JSON, format; never executed here."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from grader.errors import SubmissionError
+from grader.submission import Cell, CellKind
+
+MAX_BYTES = 20 << 20
+MAX_CELLS = 2000
+MAX_SOURCE_BYTES = 4 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Notebook:
+    """The cells of a notebook, and what had to be repaired to read them."""
+
+    cells: tuple[Cell, ...]
+    notes: tuple[str, ...]
+
+
+def read_notebook(path: Path) -> Notebook:
+    """Read a notebook of format 3 or 4, whatever its metadata, kernel and outputs.
+
+    Raises:
+        SubmissionError: it is no regular file, too large, or no notebook; says what is wrong.
+    """
+    return parse_notebook(read_regular(path), path.name)
+
+
+def read_regular(path: Path) -> bytes:
+    """Read a regular file of at most 20 MiB without following links or waiting on pipes.
+
+    Raises:
+        SubmissionError: it is something else.
+    """
+    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    try:
+        handle = os.open(path, flags | getattr(os, "O_BINARY", 0))
+    except OSError as error:
+        if path.is_symlink():
+            raise SubmissionError(f"{path.name} is a link, not a file: hand in the file") from error
+        raise SubmissionError(f"{path.name} cannot be opened: {error.strerror}") from error
+    try:
+        status = os.fstat(handle)
+        if not stat.S_ISREG(status.st_mode):
+            raise SubmissionError(f"{path.name} is not a regular file")
+        mib = status.st_size / 2**20
+        if status.st_size > MAX_BYTES:
+            says = f"{path.name} has {mib:.0f} MiB, at most 20 are read: clear outputs"
+            raise SubmissionError(says)
+        with os.fdopen(handle, "rb", closefd=False) as file:
+            return file.read(MAX_BYTES + 1)
+    finally:
+        os.close(handle)
+
+
+def parse_notebook(data: bytes, name: str) -> Notebook:
+    """Read the cells from the text of a notebook.
+
+    Raises:
+        SubmissionError: it is no notebook; says what is wrong.
+    """
+    found = _json(data, name)
+    if not isinstance(found, dict):
+        raise SubmissionError(f"{name} is JSON, but no notebook")
+    major = found.get("nbformat")
+    if major == 3:
+        sheets = found.get("worksheets")
+        sheets = sheets if isinstance(sheets, list) else []
+        raw = [c for s in sheets if isinstance(s, dict) for c in _list(s.get("cells"))]
+        notes: tuple[str, ...] = ("notebook format 3 was read as it is",)
+    elif major == 4:
+        raw, notes = _list(found.get("cells")), ()
+    else:
+        shown = major if isinstance(major, int) else "none"
+        raise SubmissionError(f"{name} has notebook format {shown}; 3 and 4 are read: save it anew")
+    cells = tuple(cell for written in raw if (cell := _cell(written)) is not None)
+    if not any(cell.kind is CellKind.CODE for cell in cells):
+        raise SubmissionError(f"{name} has no code cells")
+    if len(cells) > MAX_CELLS or sum(len(cell.source) for cell in cells) > MAX_SOURCE_BYTES:
+        raise SubmissionError(f"{name} has more than {MAX_CELLS} cells or 4 MiB of source")
+    return Notebook(cells, notes)
+
+
+def _json(data: bytes, name: str) -> Any:
+    text = data.decode("utf-8-sig", "replace")
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise SubmissionError(f"{name} is nested too deeply to be a notebook") from error
+    except ValueError as error:
+        if not text.strip():
+            raise SubmissionError(f"{name} is empty") from error
+        for number, line in enumerate(text.splitlines(), start=1):
+            if line.startswith(("<<<<<<< ", ">>>>>>> ")):
+                says = f"{name} holds a Git merge conflict at line {number}: resolve it, save anew"
+                raise SubmissionError(says) from error
+        where = f" (line {error.lineno})" if isinstance(error, json.JSONDecodeError) else ""
+        raise SubmissionError(f"{name} is not a notebook: its text is not JSON{where}") from error
+
+
+def _cell(written: Any) -> Cell | None:
+    """A code or markdown cell, or None for raw cells and what is no cell at all."""
+    if not isinstance(written, dict):
+        return None
+    kind = written.get("cell_type")
+    if kind == "heading":  # format 3 has cells of their own for headings
+        level = written.get("level", 1)
+        level = level if isinstance(level, int) and 1 <= level <= 6 else 1
+        return Cell(CellKind.MARKDOWN, "#" * level + " " + _text(written.get("source")))
+    if kind == "code":
+        return Cell(CellKind.CODE, _text(written.get("source", written.get("input"))))
+    return Cell(CellKind.MARKDOWN, _text(written.get("source"))) if kind == "markdown" else None
+
+
+def _text(written: Any) -> str:
+    """A source is text or a list of lines; surrogates that no encoding takes are replaced."""
+    lines = written if isinstance(written, list) else [written]
+    joined = "".join(line for line in lines if isinstance(line, str))
+    return joined.encode("utf-8", "replace").decode("utf-8")
+
+
+def _list(found: Any) -> list[Any]:
+    return found if isinstance(found, list) else []
