@@ -1,0 +1,1 @@
+"""Reports: views of scores, rebuilt at any time."""

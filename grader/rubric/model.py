@@ -1,0 +1,157 @@
+"""What a rubric holds once it is read: questions, and checks of the kinds in `grader/checks/`."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from grader.plan import Limits
+
+UNITS_S = {"s": 1, "sec": 1, "min": 60, "h": 3600}
+UNITS_MIB = {"MiB": 1, "GiB": 1024, "MB": 1, "GB": 1024}
+
+
+def _quantity(units: dict[str, int], example: str) -> BeforeValidator:
+    def read(given: Any) -> float:
+        found = (
+            re.fullmatch(r"\s*([0-9.]+)\s*([A-Za-z]+)\s*", given)
+            if isinstance(given, str)
+            else None
+        )
+        if not found or found[2] not in units:
+            raise ValueError(f"a quantity such as {example}")
+        return float(found[1]) * units[found[2]]
+
+    return BeforeValidator(read)
+
+
+Seconds = Annotated[float, _quantity(UNITS_S, "60 s or 10 min"), Field(gt=0)]
+Mebibytes = Annotated[int, _quantity(UNITS_MIB, "2 GiB or 512 MiB"), Field(gt=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Identifier = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.]*$")]
+
+
+class Strict(BaseModel):
+    """Base of all models of people's files: unknown keys are errors, and nothing changes later."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class LimitsModel(Strict):
+    """The `limits` of a rubric; what is left out keeps the default of `grader.plan.Limits`."""
+
+    cell: Seconds = 60.0
+    total: Seconds = 600.0
+    probe: Seconds = 20.0
+    memory: Mebibytes = 2048
+    gpu: Literal["none", "required"] = "none"
+
+    def limits(self) -> Limits:
+        """The limits as the plan states them."""
+        return Limits(
+            cell_s=self.cell,
+            total_s=self.total,
+            probe_s=self.probe,
+            memory_mib=self.memory,
+            gpu=self.gpu == "required",
+        )
+
+
+class Mistake(Strict):
+    """A known wrong answer: a reference of its own, a sentence of feedback, and partial credit."""
+
+    equals: Any = None
+    """The wrong answer itself, written as `equals` of the check is."""
+    reference: Identifier | None = None
+    """Or the name of a wrong function or model in the reference."""
+    says: str
+    """What a student reads who made it."""
+    credit: Share = 0.0
+
+
+class CheckParams(Strict):
+    """What checks of every kind have in common; each kind adds its own."""
+
+    of: Any
+    """What the student defines: the value behind the kind's own key."""
+    name: str | None = None
+    """What reports call the check; the student's name for it if left out."""
+    weight: Annotated[float, Field(gt=0)] = 1.0
+    """Share of the question's points, beside the weights of its other checks."""
+    reveal: bool | None = None
+    """Whether students may read expected values; the rubric's own `reveal` if None."""
+    mistakes: tuple[Mistake, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One check of a question."""
+
+    id: str
+    """`<question>/<number from 1>`: the start of the ids of its probes."""
+    kind: str
+    params: CheckParams
+    max_points: float
+    reveal: bool
+
+    @property
+    def name(self) -> str:
+        """What reports call it."""
+        named = self.params.of if isinstance(self.params.of, str) else self.kind
+        return self.params.name or named
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One question: its points are shared by its checks in proportion to their weights."""
+
+    id: str
+    title: str
+    points: float
+    bonus: bool
+    checks: tuple[Check, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Rubric:
+    """One assignment's rubric."""
+
+    assignment: str
+    title: str
+    round: int
+    limits: Limits
+    questions: tuple[Question, ...]
+    source: str
+    """The text it was read from."""
+
+    @property
+    def checks(self) -> tuple[Check, ...]:
+        """All checks in order."""
+        return tuple(check for question in self.questions for check in question.checks)
+
+
+class QuestionModel(Strict):
+    """A question as it is written."""
+
+    id: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")]
+    title: str = ""
+    points: Annotated[float, Field(gt=0)]
+    bonus: bool = False
+    checks: tuple[dict[str, Any], ...] = Field(min_length=1)
+
+
+class RubricModel(Strict):
+    """A rubric as it is written; the checks are validated by their kinds."""
+
+    assignment: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")]
+    title: str = ""
+    points: Annotated[float, Field(gt=0)] | None = None
+    """What the questions that are no bonus must add up to, if stated."""
+    round: int = 1
+    """Changing it draws new inputs for all probes."""
+    reveal: bool = False
+    limits: LimitsModel = LimitsModel()
+    questions: tuple[QuestionModel, ...] = Field(min_length=1)

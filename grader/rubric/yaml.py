@@ -1,0 +1,118 @@
+"""YAML with line numbers: plain data, and the line on which every part of it stands."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import yaml
+
+from grader.errors import RubricError
+
+Place: TypeAlias = tuple[str | int, ...]
+"""Where something stands in a document: keys and list indexes from the root."""
+
+MAX_BYTES = 1 << 20
+
+
+class Document:
+    """One YAML file: its data, and `line(place)` for messages."""
+
+    def __init__(self, path: Path, shown: str) -> None:
+        """Read a file.
+
+        Args:
+            path: The file.
+            shown: How messages name it.
+
+        Raises:
+            RubricError: it is no YAML, holds a duplicate key, an alias or a tag of its own.
+        """
+        self.shown = shown
+        self._lines: dict[Place, int] = {}
+        try:
+            self.text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise RubricError(
+                [f"{shown}: expected a text file that can be read: {error}"]
+            ) from error
+        self.problems: list[str] = []
+        self.data = self._construct(self._compose(), ())
+        if self.problems:
+            raise RubricError(self.problems)
+
+    def line(self, place: Place) -> int:
+        """Line (from 1) of a place, or of the nearest part around it."""
+        while place and place not in self._lines:
+            place = place[:-1]
+        return self._lines.get(place, 1)
+
+    def problem(self, place: Place, says: str) -> str:
+        """Word a problem as `file:line: path: what was expected, what was found`."""
+        at = f"{self.shown}:{self.line(place)}: "
+        return at + (f"{dotted(place)}: " if place else "") + says
+
+    def _compose(self) -> yaml.Node:
+        if len(self.text) > MAX_BYTES:
+            raise RubricError([f"{self.shown}: expected at most 1 MiB"])
+        try:
+            for event in yaml.parse(self.text, Loader=yaml.SafeLoader):
+                if isinstance(event, yaml.AliasEvent):
+                    line = _line(event.start_mark)
+                    raise RubricError([f"{self.shown}:{line}: write it out: aliases are not read"])
+            node = yaml.compose(self.text, Loader=yaml.SafeLoader)
+        except yaml.MarkedYAMLError as error:
+            line = _line(error.problem_mark)
+            raise RubricError([f"{self.shown}:{line}: expected YAML: {error.problem}"]) from error
+        except yaml.YAMLError as error:
+            raise RubricError([f"{self.shown}:1: expected YAML: {error}"]) from error
+        if node is None:
+            raise RubricError([f"{self.shown}:1: the file is empty"])
+        return node
+
+    def _construct(self, node: yaml.Node, place: Place) -> Any:
+        self._lines.setdefault(place, _line(node.start_mark))
+        if isinstance(node, yaml.SequenceNode):
+            return [self._construct(child, (*place, i)) for i, child in enumerate(node.value)]
+        if isinstance(node, yaml.MappingNode):
+            return self._mapping(node, place)
+        if place and place[-1] == "id":
+            return node.value  # an id is text, even where it looks like a number (3, 1e2)
+        return self._scalar(node)
+
+    def _mapping(self, node: yaml.MappingNode, place: Place) -> dict[Any, Any]:
+        found: dict[Any, Any] = {}
+        for key_node, value_node in node.value:
+            key = self._scalar(key_node) if isinstance(key_node, yaml.ScalarNode) else None
+            at = (*place, key if isinstance(key, int) else str(key))
+            self._lines[at] = _line(key_node.start_mark)
+            if key is None:
+                self.problems.append(self.problem(at, "expected a plain word or number as a key"))
+            elif key in found:
+                self.problems.append(self.problem(at, "stands here twice"))
+            else:
+                found[key] = self._construct(value_node, at)
+        return found
+
+    def _scalar(self, node: yaml.Node) -> Any:
+        loader = yaml.SafeLoader("")
+        try:
+            return loader.construct_object(node)
+        except (yaml.YAMLError, ValueError) as error:
+            line = _line(node.start_mark)
+            raise RubricError([f"{self.shown}:{line}: expected a plain value: {error}"]) from error
+        finally:
+            loader.dispose()
+
+
+def _line(mark: Any) -> int:
+    """Line (from 1) of a mark that the parser may not have set."""
+    return int(mark.line) + 1 if mark else 1
+
+
+def dotted(place: Place) -> str:
+    """Write a place as people do: `questions[2].checks[0].rtol`."""
+    written = ""
+    for part in place:
+        written += f"[{part}]" if isinstance(part, int) else f".{part}" if written else str(part)
+    return written

@@ -1,0 +1,154 @@
+"""Every error of a rubric says where it stands, what was expected and what was found."""
+
+from pathlib import Path
+
+import pytest
+
+from grader.assignment import read_rubric
+from grader.errors import RubricError
+from grader.rubric import Rubric
+
+GOOD = """\
+assignment: hw
+points: 3
+limits: {cell: 10 s, total: 2 min, memory: 1 GiB}
+questions:
+  - id: 1a
+    points: 1
+    expression: count
+    equals: n*(n+1)/2
+    symbols: {n: positive integer}
+  - id: 2
+    points: 2
+    checks:
+      - function: mask
+        weight: 3
+        cases: [{n: 3}]
+      - curve: losses
+        falls_to: 0.5
+"""
+
+
+def load(text: str, tmp_path: Path) -> Rubric:
+    path = tmp_path / "hw.yaml"
+    path.write_text(text)
+    return read_rubric(path, "hw.yaml")
+
+
+def problems(text: str, tmp_path: Path) -> list[str]:
+    with pytest.raises(RubricError) as caught:
+        load(text, tmp_path)
+    return list(caught.value.problems)
+
+
+def test_a_rubric_shares_points_by_weight(tmp_path: Path) -> None:
+    rubric = load(GOOD, tmp_path)
+    assert [(c.id, c.kind, c.name, c.max_points) for c in rubric.checks] == [
+        ("1a/1", "expression", "count", 1.0),
+        ("2/1", "function", "mask", 1.5),
+        ("2/2", "curve", "losses", 0.5),
+    ]
+    assert (rubric.limits.cell_s, rubric.limits.total_s, rubric.limits.memory_mib) == (
+        10,
+        120,
+        1024,
+    )
+
+
+def test_ids_are_text_even_where_they_look_like_numbers(tmp_path: Path) -> None:
+    text = GOOD.replace("id: 1a", "id: 1.10").replace("id: 2", "id: 1e2")
+    assert [question.id for question in load(text, tmp_path).questions] == ["1.10", "1e2"]
+
+
+WRONG = {
+    "wrong type": (
+        "points: 2\n",
+        "points: two\n",
+        [
+            "hw.yaml:11: questions[1].points: expected a valid number, unable to parse string as a "
+            "number, found 'two'"
+        ],
+    ),
+    "unknown key": (
+        "falls_to: 0.5",
+        "fals_to: 0.5",
+        ["hw.yaml:17: questions[1].checks[1].fals_to: unknown key; did you mean falls_to?"],
+    ),
+    "unknown key at the top": (
+        "points: 3\n",
+        "point: 3\n",
+        ["hw.yaml:2: point: unknown key; did you mean points?"],
+    ),
+    "unknown kind": (
+        "- curve: losses",
+        "- curv: losses",
+        [
+            "hw.yaml:16: questions[1].checks[1]: expected one kind of check (value, expression, "
+            "complexity, choice, function, model, metric, curve, source, written), found curv, "
+            "falls_to; did you mean curve?"
+        ],
+    ),
+    "points that do not add up": (
+        "points: 3\n",
+        "points: 4\n",
+        ["hw.yaml:2: points: expected the sum of the questions' points, 3, found 4"],
+    ),
+    "duplicate id": (
+        "id: 2",
+        "id: 1a",
+        [
+            "hw.yaml:10: questions[1].id: expected an id of its own, found '1a' again (first on "
+            "line 5)"
+        ],
+    ),
+    "duplicate key": (
+        "    points: 1\n",
+        "    points: 1\n    points: 2\n",
+        ["hw.yaml:7: questions[0].points: stands here twice"],
+    ),
+    "a limit without a unit": (
+        "cell: 10 s",
+        "cell: 10",
+        ["hw.yaml:3: limits.cell: expected a quantity such as 60 s or 10 min, found 10"],
+    ),
+    "an alias": (
+        "cases: [{n: 3}]",
+        "cases: &a [{n: 3}]\n        public: *a",
+        ["hw.yaml:16: write it out: aliases are not read"],
+    ),
+    "no YAML": ("questions:", "questions: [", None),
+    "negative weight": (
+        "weight: 3",
+        "weight: -1",
+        ["hw.yaml:14: questions[1].checks[0].weight: expected greater than 0, found -1"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("old", "new", "expected"), WRONG.values(), ids=WRONG)
+def test_an_error_says_where_and_what(
+    old: str, new: str, expected: list[str] | None, tmp_path: Path
+) -> None:
+    found = problems(
+        GOOD.replace(old, new, 1) if new != "points: two\n" else _second(old, new), tmp_path
+    )
+    if expected is None:
+        assert len(found) == 1
+        assert found[0].startswith("hw.yaml:")
+        return
+    assert found == expected
+
+
+def _second(old: str, new: str) -> str:
+    return GOOD.replace("    " + old, "    " + new, 1)
+
+
+def test_all_errors_are_found_at_once(tmp_path: Path) -> None:
+    text = GOOD.replace("weight: 3", "weight: heavy").replace("cell: 10 s", "cell: soon")
+    assert len(problems(text.replace("falls_to", "fals_to"), tmp_path)) == 3
+
+
+def test_a_file_that_is_empty_or_missing_says_so(tmp_path: Path) -> None:
+    assert problems("", tmp_path) == ["hw.yaml:1: the file is empty"]
+    with pytest.raises(RubricError, match=r"gone\.yaml: expected a text file"):
+        read_rubric(tmp_path / "gone.yaml", "gone.yaml")
