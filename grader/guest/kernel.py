@@ -1,0 +1,196 @@
+"""The student's kernel: torch is imported before their code, then it serves Jupyter messages.
+
+It differs from a plain ipykernel where a grader needs it to: printed text is capped where it is
+made, outputs are text only, nothing is read from or written to a history, and requests of our own
+(`setup`, `probe`) come in as execute requests that start with a byte no Python source can hold, so
+that no hook, transformer or history of the student's shell sees them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import gc
+import json
+import os
+import platform
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+gc.disable()  # a tenth of the time it takes to import torch is spent looking for garbage
+
+import torch  # noqa: E402
+from ipykernel.iostream import OutStream  # noqa: E402
+from ipykernel.ipkernel import IPythonKernel  # noqa: E402
+from ipykernel.kernelapp import IPKernelApp  # noqa: E402
+from ipykernel.zmqshell import ZMQDisplayPublisher, ZMQInteractiveShell  # noqa: E402
+from traitlets import Type  # noqa: E402
+from traitlets.config import Config  # noqa: E402
+
+from .calling import seed_all  # noqa: E402
+from .probe import answer  # noqa: E402
+
+OURS = "\0"
+PR_SET_PDEATHSIG = 1
+MAX_TRACEBACK_LINES = 200
+MAX_ERROR_CHARS = 8192
+
+
+class CappedStream(OutStream):
+    """Standard output or error of the kernel that stops collecting at a cap for each cell."""
+
+    cap_chars = 1 << 16
+    _cell: Any = None
+    _used = 0
+
+    def write(self, string: str) -> int:
+        """Pass on what is below the cap, drop the rest; the caller sees no difference."""
+        cell = self.parent_header.get("msg_id")
+        if cell != self._cell:
+            self._cell, self._used = cell, 0
+        room = self.cap_chars - self._used
+        if not isinstance(string, str) or len(string) <= room:
+            super().write(string)  # refuses what is no string
+            self._used += len(string)
+            return len(string)
+        if room > 0:
+            self._used = self.cap_chars
+            super().write(string[:room])
+        return len(string)
+
+    def _watch_pipe_fd(self) -> None:
+        """Read what child processes and C code print, in larger pieces and without an echo."""
+        if self._fid is None:
+            return
+        with contextlib.suppress(OSError, ValueError, AttributeError):  # closing down
+            while self._should_watch and (data := os.read(self._fid, 1 << 16)):
+                self.write(data.decode(errors="replace"))
+
+
+class TextPublisher(ZMQDisplayPublisher):
+    """Publishes the text of what is displayed, capped; pictures and HTML are not graded."""
+
+    def publish(self, data: Any, metadata: Any = None, source: Any = None, **rest: Any) -> None:
+        """Publish `text/plain` only."""
+        base: Any = super()
+        text = data.get("text/plain") if isinstance(data, dict) else None
+        if isinstance(text, str):
+            text = text[: CappedStream.cap_chars]
+            base.publish({"text/plain": text}, {}, **rest)
+
+
+class Shell(ZMQInteractiveShell):
+    """A shell whose tracebacks stay small whatever an exception says."""
+
+    def _showtraceback(self, etype: Any, evalue: Any, stb: Any) -> None:
+        base: Any = super()
+        base._showtraceback(etype, cut(str(evalue)), shorten(stb))
+
+
+class Kernel(IPythonKernel):
+    """A kernel that also answers requests of our own."""
+
+    shell_class = Type(Shell)
+
+    async def do_execute(self, code: str, *rest: Any, **named: Any) -> dict[str, Any]:
+        """Run a cell, or answer a request of our own: a word and its JSON after `OURS`."""
+        if code.startswith(OURS):
+            return self._answer(code[len(OURS) :])
+        base: Any = super()
+        reply: dict[str, Any] = await base.do_execute(code, *rest, **named)
+        if reply.get("status") == "error":
+            reply["evalue"] = cut(str(reply.get("evalue", "")))
+            reply["traceback"] = shorten(reply.get("traceback") or [])
+        return reply
+
+    def _answer(self, request: str) -> dict[str, Any]:
+        word, _, text = request.partition(" ")
+        told = json.loads(text)
+        shell: Any = self.shell
+        said: dict[str, Any] = {}
+        if word == "setup":
+            said = setup(told)
+        else:
+            answer(shell.user_ns, **told)
+        empty = {"execution_count": 0, "payload": [], "user_expressions": {}}
+        return {"status": "ok", **empty, "said": said}
+
+
+class App(IPKernelApp):
+    """Starts the kernel without reading anybody's settings."""
+
+    def load_config_file(self, *_: Any, **__: Any) -> None:
+        """Read no settings files: neither the image's nor the student's count."""
+
+
+def cut(text: str) -> str:
+    """Shorten what an exception says."""
+    return text if len(text) <= MAX_ERROR_CHARS else text[:MAX_ERROR_CHARS] + "…"
+
+
+def shorten(lines: list[str]) -> list[str]:
+    """Shorten a traceback to its end, where the reason stands."""
+    return [cut(line) for line in lines[-MAX_TRACEBACK_LINES:]]
+
+
+def setup(told: dict[str, Any]) -> dict[str, Any]:
+    """Prepare the pristine kernel and show that the machine works, before any student code.
+
+    Args:
+        told: `seed`, `threads`, `gpu`, `text_chars`.
+
+    Returns:
+        `torch`, `python`, `gpu` (its name or None), or `problem` when the machine does not do.
+    """
+    torch.set_num_threads(told["threads"])
+    CappedStream.cap_chars = told["text_chars"] + 1  # one more than is kept, so that a cut shows
+    if told["gpu"] and not torch.cuda.is_available():
+        return {"problem": "the plan asks for a GPU, and torch finds none"}
+    device = torch.device("cuda" if told["gpu"] else "cpu")
+    try:
+        ones = torch.ones(8, 8, device=device)
+        product = float((ones @ ones).sum())
+    except RuntimeError as error:
+        return {"problem": f"a matrix product failed on {device}: {error}"}
+    if product != 512.0:
+        return {"problem": f"a matrix product on {device} gave {product}, expected 512"}
+    name = torch.cuda.get_device_name() if told["gpu"] else None
+    seed_all(told["seed"])
+    return {"torch": str(torch.__version__), "python": platform.python_version(), "gpu": name}
+
+
+def behave_as_child() -> None:
+    """Undo what this process inherited from the first one, and die before and with it."""
+    if sys.platform == "win32":
+        return
+    for name in ("SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2"):
+        signal.signal(getattr(signal, name), signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        with contextlib.suppress(OSError):  # when memory runs out, the kernel goes, not the guest
+            Path("/proc/self/oom_score_adj").write_text("1000")
+
+
+def main(folder: Path) -> None:
+    """Serve the connection file of a private folder until killed."""
+    behave_as_child()
+    file = str(folder / "kernel.json")
+    sys.argv = ["ipykernel_launcher.py", "-f", file]  # what notebooks see that parse arguments
+    settings = Config()
+    settings.HistoryManager.enabled = False
+    settings.ZMQInteractiveShell.display_pub_class = f"{__name__}.TextPublisher"
+    os.environ["IPYTHONDIR"] = str(folder / "ipython")
+    app: Any = App.instance(
+        config=settings,
+        connection_file=file,
+        kernel_class=Kernel,
+        outstream_class=f"{__name__}.CappedStream",
+    )
+    app.initialize([])
+    app.shell.display_formatter.active_types = ["text/plain"]
+    gc.freeze()  # what is imported stays; looking at it again and again is waste
+    gc.enable()
+    app.start()

@@ -1,0 +1,267 @@
+"""The whole run: cells in order, one restart, probes one by one, the end.
+
+A kernel that dies in a cell is started once more without that cell: the cells before it that came
+to an end are run again (attempt 2), then the rest. One that dies in a probe is started once more
+for the probes after it; its cells are run again silently. A kernel that died twice in the cells
+leaves the rest of them `skipped`, and the start that belongs to the probes then serves what the
+cells before had defined. Cells that ran out of time are left out of a replay: they would again.
+Restarts count in the student's time, so that the host's own timer stays simple.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import platform
+import secrets
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Any, BinaryIO
+
+from .answer import Answer, failure, read_reply
+from .child import Child
+from .memory import Watcher, oom_kills, peak_mib
+from .session import KernelGone, Outcome, Session
+from .wire import Box, BoxError, Cell, FrameWriter, Probe, encode_texts, read_box
+
+VERSION = "1"
+BOOT_S = 120.0
+MIB = 1 << 20
+RESERVE_BYTES = MIB
+"""Room in the evidence that no value may take: receipts and the end must still fit."""
+
+
+class NotReady(Exception):
+    """The machine or the kernel did not do its part before any student code ran."""
+
+
+def serve(
+    stdin: BinaryIO,
+    stdout: BinaryIO,
+    first: Child,
+    *,
+    start: Callable[[], Child],
+    started: float,
+) -> int:
+    """Run the box from `stdin`, write frames to `stdout`; returns the exit code of the process.
+
+    Args:
+        stdin: Holds one box; may end after it.
+        stdout: Takes frames and nothing else.
+        first: A kernel that boots already, so that it does while we import and read.
+        start: Starts another.
+        started: When this process began (monotonic, seconds).
+    """
+    run: Run | None = None
+    try:
+        box = read_box(stdin)
+        run = Run(box, FrameWriter(stdout, box.key), first, start)
+        # zmq needs a selector loop, which is not what Windows gives by itself.
+        with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as loop:
+            loop.run(run.everything(started))
+    except BoxError as error:
+        return complain(2, str(error))
+    except NotReady as error:
+        return complain(3, str(error))
+    except (BrokenPipeError, ConnectionResetError):
+        return complain(4, "the host closed its end")
+    finally:
+        (run.child if run else first).kill()
+        (run.child if run else first).clean()
+    return 0
+
+
+def complain(code: int, why: str) -> int:
+    """Say why on standard error; returns the exit code."""
+    print(f"guest: {why}", file=sys.stderr)  # noqa: T201
+    return code
+
+
+class Run:
+    """One run of one box."""
+
+    def __init__(
+        self, box: Box, frames: FrameWriter, child: Child, start: Callable[[], Child]
+    ) -> None:
+        """Begin with a child that boots already."""
+        self.box, self.frames, self.child, self.start = box, frames, child, start
+        self.session: Session
+        self.status: dict[int, str] = {}
+        self.attempts: Counter[int] = Counter()
+        self.deaths: list[str] = []
+        self.late = False
+        self.deadline = float("inf")
+
+    @property
+    def left_s(self) -> float:
+        """Seconds left of the student's time."""
+        return self.deadline - time.monotonic()
+
+    async def everything(self, started: float) -> None:
+        """Boot, run all cells, put all probes, write the end."""
+        about = await self.boot()
+        watcher = self.watch()
+        kills = oom_kills()
+        begun = time.monotonic()
+        self.deadline = begun + self.box.limits.total_s
+        self.frames.write(
+            "ready",
+            guest=VERSION,
+            **about,
+            cpus=self.box.threads,
+            platform=platform.platform(),
+            started_s=round(begun - started, 3),
+        )
+        await self.run_cells()
+        await self.run_probes()
+        if oom_kills() > kills:
+            self.deaths.append("memory")
+        self.frames.end(
+            ending=self.ending(),
+            peak_mib=watcher.peak_mib if watcher else peak_mib(self.child.process.pid),
+            student_s=round(time.monotonic() - begun, 3),
+        )
+
+    def watch(self) -> Watcher | None:
+        """Watch memory if no control group does."""
+        if not self.box.watch_memory:
+            return None
+        return Watcher(self.box.limits.memory_mib, lambda: self.child)
+
+    def ending(self) -> str:
+        """How it ended, the most telling first."""
+        if "memory" in self.deaths:
+            return "memory_limit"
+        if "died" in self.deaths:
+            return "kernel_died"
+        return "time_limit" if self.late else "complete"
+
+    async def boot(self) -> dict[str, Any]:
+        """Wait for the present child to be ready.
+
+        Raises:
+            NotReady: it never was.
+        """
+        limits = self.box.limits
+        text_chars = int(limits.text_kib * 1024)
+        settings = {
+            "seed": self.box.seed,
+            "threads": self.box.threads,
+            "gpu": self.box.gpu,
+            "text_chars": text_chars,
+        }
+        self.session = Session(self.child, text_chars)
+        try:
+            about = await asyncio.wait_for(self.session.boot(settings), BOOT_S)
+        except (KernelGone, TimeoutError) as error:
+            log = self.child.log_tail.decode(errors="replace").strip()
+            raise NotReady(f"the kernel never became ready: {error}\n{log}") from error
+        if "problem" in about:
+            raise NotReady(str(about["problem"]))
+        return about
+
+    async def restart(self, phase: str) -> None:
+        """Replace the dead kernel, and say so."""
+        self.session.close()
+        replayed = {cell.index for cell in self.replayable()}
+        without = [index for index in self.attempts if index not in replayed]
+        self.frames.write("restart", reason=self.deaths[-1], phase=phase, without=without)
+        self.child = self.start()
+        await self.boot()
+
+    def replayable(self) -> list[Cell]:
+        """The cells that ran to an end, in order."""
+        return [c for c in self.box.cells if self.status.get(c.index) in ("ok", "error")]
+
+    async def run_cells(self) -> None:
+        """Run every cell; see the top of this module for what happens when the kernel dies."""
+        pending = list(self.box.cells)
+        while pending and self.left_s > 0:
+            cell = pending.pop(0)
+            outcome = await self.run_cell(cell)
+            self.report(cell, outcome)
+            if not outcome.dead:
+                continue
+            if len(self.deaths) > 1 or not (pending or self.box.probes) or self.left_s <= 0:
+                break
+            pending = self.replayable() + [c for c in pending if not self.attempts[c.index]]
+            await self.restart("cells")
+        for cell in pending:
+            if not self.attempts[cell.index]:
+                self.late |= self.left_s <= 0
+                self.frames.write("cell", index=cell.index, attempt=1, status="skipped", wall_s=0.0)
+
+    async def run_cell(self, cell: Cell) -> Outcome:
+        """Run one cell within its limit and what is left of the total."""
+        outcome = await self.session.run_cell(cell.source, min(self.box.limits.cell_s, self.left_s))
+        self.status[cell.index] = outcome.status
+        if outcome.dead:
+            self.deaths.append(outcome.status)
+        return outcome
+
+    def report(self, cell: Cell, outcome: Outcome) -> None:
+        """Write a cell's receipt."""
+        self.late |= outcome.status == "timeout"
+        self.attempts[cell.index] += 1
+        payload = encode_texts(outcome.texts)
+        if self.room < len(payload):
+            payload = b""
+        self.frames.write(
+            "cell",
+            payload,
+            index=cell.index,
+            attempt=self.attempts[cell.index],
+            status=outcome.status,
+            wall_s=outcome.wall_s,
+        )
+
+    @property
+    def room(self) -> int:
+        """Bytes that payloads may still take."""
+        limit = int(self.box.limits.evidence_mib * MIB)
+        return limit - RESERVE_BYTES - self.frames.bytes_written
+
+    async def run_probes(self) -> None:
+        """Put every probe to the namespace, in order."""
+        restarted = False
+        for probe in self.box.probes:
+            if self.session.dead and not restarted and self.left_s > 0:
+                restarted = True
+                await self.restart("probes")
+                for cell in self.replayable():
+                    if self.session.dead or self.left_s <= 0:
+                        break
+                    await self.run_cell(cell)
+            status, payload, wall_s = "skipped", b"", 0.0
+            if self.left_s <= 0:
+                self.late = True
+            elif not self.session.dead:
+                begun = time.monotonic()
+                status, payload = await self.put(probe)
+                wall_s = round(time.monotonic() - begun, 3)
+            self.frames.write("probe", payload, id=probe.id, status=status, wall_s=wall_s)
+
+    async def put(self, probe: Probe) -> Answer:
+        """Put one probe; returns status and payload."""
+        ask = self.child.folder / f"{secrets.token_hex(8)}.ask"
+        reply = ask.with_suffix(".reply")
+        try:
+            ask.write_bytes(probe.request)
+        except OSError as error:  # the student filled the disk, or removed the folder
+            return failure("NoRoom", f"the probe could not be written: {error.strerror}")
+        told = {"ask": str(ask), "reply": str(reply), "seed": self.box.seed}
+        told["value_bytes"] = int(self.box.limits.value_mib * MIB)
+        work = self.session.ask("probe", told)
+        late, _ = await self.session.bounded(work, min(probe.time_s, self.left_s))
+        answer = read_reply(reply, min(int(self.box.limits.value_mib * MIB), self.room))
+        with contextlib.suppress(OSError):
+            ask.unlink()
+        if late:
+            answer = Answer("timeout", b"")
+        elif self.session.dead:
+            answer = Answer(self.session.cause_of_death(), b"")
+        if self.session.dead:
+            self.deaths.append(answer.status)
+        return answer
