@@ -1,0 +1,213 @@
+"""Questions about formulas, put to a process that can be killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Self
+
+import grader
+from grader.errors import Fault, InputError
+from grader.symbolic.answer import Equality, Verdict, not_read
+from grader.symbolic.parse import parse
+from grader.symbolic.tree import Expression, Unreadable, declare
+
+_START_S = 60.0
+_KEPT_ENVIRONMENT = ("PATH", "SYSTEMROOT", "LANG", "LC_ALL", "TMPDIR", "TEMP", "TMP")
+
+
+class Symbolic:
+    """Compares formulas; safe to use from several threads, which then take turns.
+
+    The process starts with the first question and anew after it was killed. Use it in a `with`
+    block, or `close` it.
+    """
+
+    def __init__(self, *, wall_s: float = 2.0, memory_mib: int = 2048) -> None:
+        """Set the limits of one question.
+
+        Args:
+            wall_s: After so many seconds without an answer the process is killed.
+            memory_mib: Address space of the process; held on Linux only.
+        """
+        self._wall_s = wall_s
+        self._memory_mib = memory_mib
+        self._lock = threading.Lock()
+        self._worker: _Worker | None = None
+
+    def __enter__(self) -> Self:
+        """Start nothing yet."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Stop the process."""
+        self.close()
+
+    def close(self) -> None:
+        """Stop the process; a later question starts another."""
+        with self._lock:
+            self._stop()
+
+    def read(
+        self, text: str, symbols: Mapping[str, str], *, growth: bool = False
+    ) -> Expression | Unreadable:
+        """Read a formula, in this process; see `grader.symbolic.parse`."""
+        return parse(text, declare(symbols), growth=growth)
+
+    def unreadable(
+        self, text: str, symbols: Mapping[str, str], *, growth: bool = True
+    ) -> str | None:
+        """Why a text is no formula in these symbols, or `None` if it is one.
+
+        Args:
+            text: What somebody wrote.
+            symbols: The names it may use, with assumptions.
+            growth: Whether `O(...)` may stand around it.
+        """
+        read = self.read(text, symbols, growth=growth)
+        return read.reason if isinstance(read, Unreadable) else None
+
+    def equal(
+        self, seen: str, expected: str, symbols: Mapping[str, str], *, where: Sequence[str] = ()
+    ) -> Equality:
+        """Whether two formulas are equal as mathematics; see `grader.symbolic.equal`.
+
+        Raises:
+            InputError: The rubric's half cannot be read.
+            Fault: The process cannot be started.
+        """
+        read = self.read(seen, symbols)
+        if isinstance(read, Unreadable):
+            return not_read(read)
+        question = {"op": "equal", "seen": seen, "expected": expected, "where": list(where)}
+        return self._ask({**question, "symbols": dict(symbols)})
+
+    def growth(
+        self, seen: str, expected: str | Sequence[str], symbols: Mapping[str, str]
+    ) -> Equality:
+        """Whether a formula grows like one of the expected; see `grader.symbolic.growth`.
+
+        Raises:
+            InputError: The rubric's half cannot be read.
+            Fault: The process cannot be started.
+        """
+        read = self.read(seen, symbols, growth=True)
+        if isinstance(read, Unreadable):
+            return not_read(read)
+        several = [expected] if isinstance(expected, str) else list(expected)
+        question = {"op": "growth", "seen": seen, "expected": several, "symbols": dict(symbols)}
+        return self._ask(question)
+
+    def _ask(self, question: dict[str, Any]) -> Equality:
+        with self._lock:
+            if self._worker is None or not self._worker.alive:
+                self._stop()
+                self._worker = _Worker(self._memory_mib)
+            reply = None
+            try:
+                reply = self._worker.ask(question, self._wall_s)
+            finally:
+                # Also after Ctrl-C: a late answer must not be taken for the next one's.
+                if reply is None:
+                    self._stop()
+        if reply is None:
+            says = "Comparing the formula took too much time or memory."
+            return Equality(verdict=Verdict.UNDECIDED, says=says)
+        if "input_error" in reply:
+            raise InputError(reply["input_error"])
+        return Equality.from_json(reply["answer"])
+
+    def _stop(self) -> None:
+        if self._worker is not None:
+            self._worker.stop()
+            self._worker = None
+
+
+class _Worker:
+    """One process and the thread that reads its answers."""
+
+    def __init__(self, memory_mib: int) -> None:
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115  closed in stop
+        self._process = subprocess.Popen(  # noqa: S603  our own module, no shell
+            [sys.executable, "-P", "-m", "grader.symbolic.worker", str(memory_mib)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            text=True,
+            encoding="ascii",
+            env=_environment(),
+        )
+        assert self._process.stdin is not None  # noqa: S101  for mypy: both are pipes
+        assert self._process.stdout is not None  # noqa: S101
+        self._stdin, self._stdout = self._process.stdin, self._process.stdout
+        self._replies: queue.SimpleQueue[str] = queue.SimpleQueue()
+        # A thread, because Windows cannot wait on a pipe with a time limit.
+        self._reader = threading.Thread(
+            target=_forward, args=(self._stdout, self._replies), daemon=True
+        )
+        self._reader.start()
+        if self._reply(_START_S) is None:
+            self._errors.seek(0)
+            told = self._errors.read()[-500:].decode(errors="replace").strip()
+            self.stop()
+            raise Fault(f"the process that compares formulas did not start: {told}")
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process still runs."""
+        return self._process.poll() is None
+
+    def ask(self, question: dict[str, Any], wall_s: float) -> dict[str, Any] | None:
+        """The answer, or None if none came in time."""
+        try:
+            self._stdin.write(json.dumps(question) + "\n")
+            self._stdin.flush()
+        except BrokenPipeError:
+            return None
+        return self._reply(wall_s)
+
+    def _reply(self, wall_s: float) -> dict[str, Any] | None:
+        try:
+            line = self._replies.get(timeout=wall_s)
+        except queue.Empty:
+            return None
+        # An empty line is the end: the process died.
+        reply: dict[str, Any] | None = json.loads(line) if line else None
+        return reply
+
+    def stop(self) -> None:
+        """Kill the process and close what belonged to it."""
+        self._process.kill()
+        self._process.wait()
+        self._reader.join()
+        for stream in (self._stdin, self._stdout):
+            try:
+                stream.close()
+            except BrokenPipeError:
+                continue
+        self._errors.close()
+
+
+def _forward(stream: IO[str], replies: queue.SimpleQueue[str]) -> None:
+    for line in stream:
+        replies.put(line)
+    replies.put("")
+
+
+def _environment() -> dict[str, str]:
+    """Only what Python needs, and where this package lies: `-P` keeps the working folder out."""
+    kept = {name: os.environ[name] for name in _KEPT_ENVIRONMENT if name in os.environ}
+    return {**kept, "PYTHONPATH": str(Path(grader.__file__).parent.parent)}

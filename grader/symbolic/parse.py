@@ -1,0 +1,53 @@
+"""A formula that a student wrote -> a checked tree; never eval.
+
+Reads Python's spelling, a hand-written one (`^`, implicit multiplication, `nt` for `n t`) and
+LaTeX's. Division and implicit multiplication bind alike, from left to right: `1/2 n` is n/2.
+"""
+
+from __future__ import annotations
+
+from grader.symbolic import bounds
+from grader.symbolic.grammar import Parser, Refusal
+from grader.symbolic.tokens import Token, tokenize
+from grader.symbolic.tree import Expression, Symbols, Unreadable
+
+
+def parse(text: str, symbols: Symbols, *, growth: bool = False) -> Expression | Unreadable:
+    """Read a formula.
+
+    Args:
+        text: What somebody wrote; `name = formula` stands for the formula.
+        symbols: The names it may use, see `declare`.
+        growth: Whether `O(...)` and `Theta(...)` may stand around it.
+    """
+    if len(text) > bounds.MAX_LENGTH:
+        reason = f"it has {len(text)} characters, at most {bounds.MAX_LENGTH} are read"
+        return Unreadable(reason, 0, too_complex=True)
+    tokens = tokenize(text)
+    if isinstance(tokens, Unreadable):
+        return tokens
+    try:
+        root = Parser(_right_hand_side(tokens), symbols, growth=growth).formula()
+        bounds.check_shape(root)
+        bounds.check_size(root)
+    except Refusal as refusal:
+        return refusal.answer
+    except bounds.TooLarge as error:
+        return Unreadable(str(error), 0, too_complex=True)
+    return Expression(text, root)
+
+
+def _right_hand_side(tokens: list[Token]) -> list[Token]:
+    """Drop `count =` or `T(n) =` before the formula."""
+    at = [i for i, token in enumerate(tokens) if token.text == "="]
+    if not at:
+        return tokens
+    if len(at) > 1:
+        raise Refusal("it has several equals signs; give one formula", tokens[at[1]].position)
+    left, right = tokens[: at[0]], tokens[at[0] + 1 :]
+    names = [token for token in left if token.kind == "name"]
+    plain = len(left) == 1 and len(names) == 1
+    call = [token.text for token in left if token.kind != "name" and token.text != ","]
+    if not plain and not (call == ["(", ")"] and left[0] in names and left[-1].text == ")"):
+        raise Refusal("left of the equals sign there must be a name", tokens[at[0]].position)
+    return right

@@ -1,0 +1,87 @@
+"""Right and wrong formulas, in the forms that students write, through rubric and check.
+
+The answers in `tests/answers/` were written from the handout, by someone who had not read the rubric.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from grader.assignment import read_rubric
+from grader.checks import KINDS
+from grader.checks.base import Context, Seen
+from grader.evidence import Observation, ProbeStatus
+from grader.inputs import Inputs
+from grader.reference import Reference
+from grader.rubric import Check, Rubric
+from grader.symbolic import Symbolic
+from grader.verdict import Finding
+
+ROOT = Path(__file__).parents[1]
+ANSWERS = Path(__file__).parent / "answers"
+
+
+def answers(kind: str) -> list[Any]:
+    cases = []
+    for path in sorted(ANSWERS.glob("*.yaml")):
+        for question, by_kind in yaml.safe_load(path.read_text()).items():
+            for text in by_kind.get(kind, []):
+                cases.append(pytest.param(path.stem, question, text, id=f"{path.stem}-{question}-{text}"))
+    return cases
+
+
+@pytest.fixture(scope="module")
+def context() -> Iterator[Context]:
+    with Symbolic(wall_s=20) as symbolic:
+        yield Context(
+            reference=Reference(Path("none")), inputs=Inputs(b"", "hw", 1), symbolic=symbolic
+        )
+
+
+def check_of(slug: str, question: str) -> Check:
+    rubric: Rubric = read_rubric(ROOT / "rubrics" / f"{slug}.yaml", slug)
+    checks = next(q for q in rubric.questions if q.id == question).checks
+    return next(check for check in checks if check.kind in ("expression", "complexity"))
+
+
+def judged(slug: str, question: str, text: str, context: Context) -> Finding:
+    check = check_of(slug, question)
+    seen = Seen(
+        check_id=check.id,
+        requests={"value": {"op": "capture", "name": check.name}},
+        observations={"value": Observation(status=ProbeStatus.OK, value=text)},
+        cells=(),
+        receipts={},
+    )
+    conclusion = KINDS[check.kind].judge(check.params, seen, context)
+    assert isinstance(conclusion, Finding), conclusion
+    return conclusion
+
+
+@pytest.mark.parametrize(("slug", "question", "text"), answers("right"))
+def test_a_right_answer_earns_everything(
+    slug: str, question: str, text: str, context: Context
+) -> None:
+    finding = judged(slug, question, text, context)
+    assert finding.credit == 1.0, finding.says
+
+
+@pytest.mark.parametrize(("slug", "question", "text"), answers("wrong"))
+def test_a_wrong_answer_earns_nothing(
+    slug: str, question: str, text: str, context: Context
+) -> None:
+    finding = judged(slug, question, text, context)
+    assert finding.credit == 0.0
+    assert "cannot be read" not in finding.says
+
+
+@pytest.mark.parametrize(("slug", "question", "text"), answers("unclear"))
+def test_what_is_no_formula_is_said_to_be_none(
+    slug: str, question: str, text: str, context: Context
+) -> None:
+    finding = judged(slug, question, text, context)
+    assert finding.credit == 0.0
+    assert "cannot be read" in finding.says
