@@ -1,6 +1,6 @@
 """Right and wrong formulas, in the forms that students write, through rubric and check.
 
-The answers in `tests/answers/` were written from the handout, by someone who had not read the rubric.
+`tests/answers/` was written from the handout, by someone who had not read the rubric.
 """
 
 from collections.abc import Iterator
@@ -29,7 +29,8 @@ def answers(kind: str) -> list[Any]:
     for path in sorted(ANSWERS.glob("*.yaml")):
         for question, by_kind in yaml.safe_load(path.read_text()).items():
             for text in by_kind.get(kind, []):
-                cases.append(pytest.param(path.stem, question, text, id=f"{path.stem}-{question}-{text}"))
+                name = f"{path.stem}-{question}-{text}"
+                cases.append(pytest.param(path.stem, question, text, id=name))
     return cases
 
 

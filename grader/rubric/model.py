@@ -30,6 +30,7 @@ def _quantity(units: dict[str, int], example: str) -> BeforeValidator:
 
 Seconds = Annotated[float, _quantity(UNITS_S, "60 s or 10 min"), Field(gt=0)]
 Mebibytes = Annotated[int, _quantity(UNITS_MIB, "2 GiB or 512 MiB"), Field(gt=0)]
+Text = Annotated[str, BeforeValidator(lambda g: str(g) if type(g) in (int, float) else g)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Identifier = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.]*$")]
 

@@ -1,0 +1,128 @@
+"""One assignment, opened: its rubric, its reference, and the plan that its questions make."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from grader.checks import KINDS
+from grader.checks.base import Context, Request
+from grader.codec import encode
+from grader.errors import RubricError
+from grader.plan import Plan, Probe
+from grader.rubric import Check, Rubric, load_rubric
+from grader.rubric.yaml import Document
+
+#: Probes are put in this order: what only looks comes before what runs a student's code.
+ORDER = ("capture", "call", "model", "predict")
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """Everything on the trusted side that concerns one assignment.
+
+    Args:
+        rubric: Questions and answers.
+        context: The reference and what else checks need.
+        data: Folder that students find as `data/`, or None.
+    """
+
+    rubric: Rubric
+    context: Context
+    data: Path | None
+
+    @property
+    def slug(self) -> str:
+        """The assignment's name everywhere."""
+        return self.rubric.assignment
+
+    @cached_property
+    def requests(self) -> dict[str, dict[str, Request]]:
+        """What every check asks: check id to local name to request.
+
+        Raises:
+            ReferenceFault: the reference failed to give inputs or the shapes of weights.
+        """
+        return {
+            check.id: KINDS[check.kind].requests(check.params, self.context, check.id)
+            for check in self.rubric.checks
+        }
+
+    def asked(self, check: Check) -> dict[str, str]:
+        """Digests of a check's probes, by probe id."""
+        return self._asked[check.id]
+
+    def plan(self, image: str, **limits: Any) -> Plan:
+        """What a sandbox is told.
+
+        Args:
+            image: Identity of the environment that will run it.
+            limits: Fields of `Limits` that replace the rubric's.
+        """
+        probes = [
+            Probe(id=f"{check}/{local}", request=request, time_s=self.rubric.limits.probe_s)
+            for check, asked in self.requests.items()
+            for local, request in asked.items()
+        ]
+        return Plan(
+            assignment=self.slug,
+            limits=replace(self.rubric.limits, **limits),
+            probes=tuple(sorted(probes, key=lambda probe: ORDER.index(probe.request["op"]))),
+            seed=self.context.inputs.seed("notebook") % 2**32,
+            data_digest=folder_digest(self.data) if self.data else "",
+            image=image,
+        )
+
+    @cached_property
+    def _asked(self) -> dict[str, dict[str, str]]:
+        return {
+            check: {f"{check}/{local}": _digest(request) for local, request in asked.items()}
+            for check, asked in self.requests.items()
+        }
+
+
+def read_rubric(path: Path, shown: str) -> Rubric:
+    """Read a rubric with the kinds of check that there are.
+
+    Raises:
+        RubricError: with every problem of the file itself.
+    """
+    return load_rubric(path, {name: kind.Params for name, kind in KINDS.items()}, shown)
+
+
+def look_closer(rubric: Rubric, context: Context, path: Path, shown: str) -> None:
+    """Find the problems that only the reference, the template and the symbols can tell.
+
+    Raises:
+        RubricError: with every problem found.
+    """
+    document = Document(path, shown)
+    problems = []
+    for q, question in enumerate(rubric.questions):
+        for c, check in enumerate(question.checks):
+            inline = "checks" not in document.data["questions"][q]
+            at = ("questions", q) if inline else ("questions", q, "checks", c)
+            for place, says in KINDS[check.kind].problems(check.params, context):
+                place = tuple(check.kind if part == "of" else part for part in place)
+                problems.append(document.problem((*at, *place), says))
+    if problems:
+        raise RubricError(problems)
+
+
+def folder_digest(folder: Path) -> str:
+    """Digest of names and contents of all files below a folder."""
+    digest = hashlib.sha256()
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        digest.update(f"{path.relative_to(folder).as_posix()}\0{path.stat().st_size}\0".encode())
+        with path.open("rb") as file:
+            for block in iter(lambda: file.read(1 << 20), b""):
+                digest.update(block)
+    return digest.hexdigest()
+
+
+def _digest(request: Mapping[str, Any]) -> str:
+    return hashlib.sha256(encode(dict(request))).hexdigest()[:16]

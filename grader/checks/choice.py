@@ -1,0 +1,92 @@
+"""`choice`: a variable names one of several options."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic import Field
+
+from grader.checks.base import Context, Problem, Released, Request, Seen
+from grader.rubric.model import CheckParams, Share
+from grader.values import Tensor, Value, describe
+from grader.verdict import Finding
+
+TESTIMONY = False
+
+
+class Params(CheckParams):
+    """`choice: faster_model`."""
+
+    of: str
+    options: tuple[str | bool | int, ...] = Field(min_length=2)
+    """All options; what students may write."""
+    equals: str | bool | int | dict[str | bool | int, Share]
+    """The right option, or options with the credit that each earns."""
+
+    @property
+    def credits(self) -> dict[Any, float]:
+        """Credit of every option that earns some."""
+        return dict(self.equals) if isinstance(self.equals, dict) else {self.equals: 1.0}
+
+
+def asks(params: Params) -> str:
+    """What the student must define."""
+    return f"one of {', '.join(map(str, params.options))}"
+
+
+def problems(params: Params, context: Context) -> Iterator[Problem]:
+    """A right answer that is none of the options."""
+    for option in params.credits:
+        if not any(_same(option, known) for known in params.options):
+            yield ("equals",), f"expected {asks(params)}, found {option!r}"
+
+
+def requests(params: Params, context: Context, check_id: str) -> dict[str, Request]:
+    """Capture the variable."""
+    return {"value": {"op": "capture", "name": params.of}}
+
+
+def form(params: Params, seen: Seen, context: Context) -> Finding | None:
+    """Whether it is one of the options."""
+    nothing = seen.unanswered(params.of)
+    if nothing:
+        return nothing
+    given = _scalar(seen.observations["value"].value)
+    if any(_same(given, option) for option in params.options):
+        return None
+    return Finding(credit=0.0, says=f"Expected {asks(params)}, found {describe(given)}.")
+
+
+def release(params: Params, context: Context, check_id: str) -> Released:
+    """The options, without the right one."""
+    told = {"of": params.of, "options": list(params.options)}
+    return Released(params=told, requests=requests(params, context, check_id))
+
+
+def judge(params: Params, seen: Seen, context: Context) -> Finding:
+    """Give the credit of the option that was chosen."""
+    wrong_form = form(params, seen, context)
+    if wrong_form:
+        return wrong_form
+    given = _scalar(seen.observations["value"].value)
+    for option, credit in params.credits.items():
+        if _same(given, option):
+            says = "Right." if credit == 1.0 else "Partly right."
+            return Finding(credit=credit, says=says)
+    for mistake in params.mistakes:
+        if _same(given, mistake.equals):
+            return Finding(credit=mistake.credit, says=mistake.says)
+    right = ", ".join(str(option) for option, credit in params.credits.items() if credit == 1.0)
+    return Finding(credit=0.0, says="Not the right option.", detail=f"Expected {right}.")
+
+
+def _scalar(value: Value) -> Value:
+    """A 0-d array or tensor counts as the number or truth value that it holds."""
+    return value.array.item() if isinstance(value, Tensor) and value.array.ndim == 0 else value
+
+
+def _same(seen: Value, option: Any) -> bool:
+    if isinstance(seen, str) and isinstance(option, str):
+        return seen.strip().casefold() == option.strip().casefold()
+    return type(seen) is type(option) and bool(seen == option)

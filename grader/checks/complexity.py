@@ -1,0 +1,25 @@
+"""`complexity`: a formula grows like the reference's (the same Theta class in all variables)."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from grader.checks import entries
+from grader.checks.base import Context, Seen
+from grader.checks.entries import asks, form, problems, release, requests
+from grader.verdict import Conclusion
+
+__all__ = ["TESTIMONY", "Params", "asks", "form", "judge", "problems", "release", "requests"]
+
+TESTIMONY = False
+
+
+class Params(entries.Params):
+    """`complexity: rnn2d_ops`."""
+
+    growth: ClassVar[bool] = True
+
+
+def judge(params: Params, seen: Seen, context: Context) -> Conclusion:
+    """Give full credit for the same growth class; all variables grow independently."""
+    return entries.judge(params, seen, context, context.symbolic.growth)

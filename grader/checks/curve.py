@@ -1,0 +1,107 @@
+"""`curve`: a list of numbers over steps falls, reaches a bound, stays finite."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field
+
+from grader.checks.base import Context, Problem, Released, Request, Seen
+from grader.rubric.model import CheckParams
+from grader.values import Tensor, Value, describe
+from grader.verdict import Finding
+
+#: A list that a student typed or printed says nothing that a run of ours confirmed.
+TESTIMONY = True
+
+
+class Params(CheckParams):
+    """`curve: losses`."""
+
+    of: str
+    steps: Annotated[int, Field(ge=2)] = 2
+    """How many numbers there must be at least."""
+    falls_to: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """The mean of the last tenth is at most this share of the mean of the first tenth."""
+    reaches: float | None = None
+    """The mean of the last tenth is at most this."""
+
+
+def asks(params: Params) -> str:
+    """What the student must define."""
+    return f"a list of at least {params.steps} numbers"
+
+
+def problems(params: Params, context: Context) -> Iterator[Problem]:
+    """A check that anything passes."""
+    if params.falls_to is None and params.reaches is None:
+        yield ("of",), "expected falls_to or reaches, found neither"
+
+
+def requests(params: Params, context: Context, check_id: str) -> dict[str, Request]:
+    """Capture the variable."""
+    return {"value": {"op": "capture", "name": params.of}}
+
+
+def form(params: Params, seen: Seen, context: Context) -> Finding | None:
+    """Whether it is a list of enough finite numbers."""
+    nothing = seen.unanswered(params.of)
+    if nothing:
+        return nothing
+    value = seen.observations["value"].value
+    numbers = _numbers(value)
+    if numbers is None:
+        return Finding(credit=0.0, says=f"Expected a list of numbers, found {describe(value)}.")
+    if not np.isfinite(numbers).all():
+        at = int(np.flatnonzero(~np.isfinite(numbers))[0])
+        return Finding(credit=0.0, says=f"{params.of} is not finite at step {at}.")
+    if numbers.size < params.steps:
+        answered = numbers.size > 0  # an empty list is the template's, not an answer
+        says = f"Expected at least {params.steps} numbers, found {numbers.size}."
+        return Finding(credit=0.0, says=says, answered=answered)
+    return None
+
+
+def release(params: Params, context: Context, check_id: str) -> Released:
+    """How many numbers are asked."""
+    told = {"of": params.of, "steps": params.steps}
+    return Released(params=told, requests=requests(params, context, check_id))
+
+
+def judge(params: Params, seen: Seen, context: Context) -> Finding:
+    """Give full credit when the curve does all that is asked, none otherwise."""
+    wrong_form = form(params, seen, context)
+    if wrong_form:
+        return wrong_form
+    numbers = _numbers(seen.observations["value"].value)
+    assert numbers is not None  # noqa: S101 - form has looked at it
+    tenth = max(1, numbers.size // 10)
+    first, last = float(numbers[:tenth].mean()), float(numbers[-tenth:].mean())
+    moves = f"{params.of} goes from {first:.4g} to {last:.4g}"
+    # A share of the start also for curves that start below zero: by as much of its size.
+    if params.falls_to is not None and not last <= first - (1 - params.falls_to) * abs(first):
+        says = f"{moves}; it should fall to {params.falls_to:.0%} of its start."
+        return Finding(credit=0.0, says=says)
+    if params.reaches is not None and not last <= params.reaches:
+        return Finding(credit=0.0, says=f"{moves}; it should reach {params.reaches:g}.")
+    return Finding(credit=1.0, says=f"{moves}.")
+
+
+def _numbers(value: Value) -> npt.NDArray[np.float64] | None:
+    """A flat array of the numbers in a list, tensor or list of 0-d tensors; None if it is none."""
+    if isinstance(value, Tensor):
+        value = list(value.array.reshape(-1)) if value.array.ndim == 1 else None
+    if not isinstance(value, list | tuple):
+        return None
+    items = [v.array.item() if isinstance(v, Tensor) and v.array.size == 1 else v for v in value]
+    if any(
+        isinstance(v, bool | np.bool_) or not isinstance(v, int | float | np.number) for v in items
+    ):
+        return None
+    try:
+        return np.asarray(items, dtype=np.float64)
+    except (OverflowError, TypeError):
+        return None

@@ -1,0 +1,226 @@
+"""Answers that hold one formula, or a list or dict of them that earns credit entry by entry."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, TypeAlias
+
+from pydantic import Field
+
+from grader.checks.base import Context, Problem, Released, Request, Seen
+from grader.errors import InputError
+from grader.rubric.model import CheckParams, Identifier, Text
+from grader.rubric.yaml import Place
+from grader.symbolic import Equality, Verdict
+from grader.values import Formula, Tensor, Value, describe
+from grader.verdict import Conclusion, Finding, Pending
+
+Written: TypeAlias = Text | list[Text] | dict[str, Text]
+Compare = Callable[[str, str, Mapping[str, str]], Equality]
+
+
+class Params(CheckParams):
+    """Settings of `expression` and `complexity`."""
+
+    growth: ClassVar[bool] = False
+    """Whether it is a growth class, so that `O(...)` may stand around it."""
+
+    of: Identifier
+    equals: Written
+    """The right formula, or a list or dict of them; a dict's tuple key is written `a, b`."""
+    also: tuple[Written, ...] = ()
+    """Further right answers, each written as `equals` is; entries may be left out."""
+    symbols: dict[str, str] = Field(default_factory=dict)
+    """Symbols that may occur, with what is known of them: `{n: positive integer}`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One formula of an answer: where it stands, and all that is right there."""
+
+    key: str
+    right: tuple[str, ...]
+
+
+def asks(params: Params) -> str:
+    """What the student must define."""
+    symbols = ", ".join(params.symbols)
+    formula = f"a formula in {symbols}" if symbols else "a formula"
+    match params.equals:
+        case dict() as entries:
+            return f"a dict with the keys {', '.join(entries)}, each {formula}"
+        case list() as entries:
+            return f"a list of {len(entries)} formulas" + (f" in {symbols}" if symbols else "")
+    return formula
+
+
+def problems(params: Params, context: Context) -> Iterator[Problem]:
+    """Right answers and mistakes that cannot be read as formulas."""
+    fields: list[tuple[Place, Any]] = [(("equals",), params.equals)]
+    fields += [(("also", number), written) for number, written in enumerate(params.also)]
+    fields += [(("mistakes", n, "equals"), m.equals) for n, m in enumerate(params.mistakes)]
+    for place, written in fields:
+        if written is None:
+            yield place, "expected a formula, found nothing"
+            continue
+        for key, text in _entries(written).items():
+            try:
+                unreadable = _unreadable(params, text, context)
+            except InputError as error:
+                yield ("symbols",), str(error)
+                return
+            if unreadable:
+                yield (
+                    (*place, key) if key else place,
+                    f"expected a formula, found {text!r}: {unreadable}",
+                )
+
+
+def requests(params: Params, context: Context, check_id: str) -> dict[str, Request]:
+    """Capture the variable."""
+    return {"value": {"op": "capture", "name": params.of}}
+
+
+def form(params: Params, seen: Seen, context: Context) -> Finding | None:
+    """Whether there is a formula in the declared symbols wherever one is asked."""
+    nothing = seen.unanswered(params.of)
+    if nothing:
+        return nothing
+    value = seen.observations["value"].value
+    given = _given(value)
+    wanted = _entries(params.equals)
+    if given is None or (isinstance(params.equals, str) != ("" in given)):
+        return Finding(credit=0.0, says=f"Expected {asks(params)}, found {describe(value)}.")
+    if all(item is None for item in given.values()):
+        return Finding(credit=0.0, says=f"{params.of} holds nothing yet.", answered=False)
+    for key in wanted:
+        text = text_of(given.get(key))
+        where = f"{params.of}[{key}]" if key else params.of
+        if key not in given:
+            return Finding(credit=0.0, says=f"{where} is missing.")
+        if text is None:
+            says = f"Expected a formula in {where}, found {describe(given[key])}."
+            return Finding(credit=0.0, says=says)
+        unreadable = _unreadable(params, text, context)
+        if unreadable:
+            return Finding(credit=0.0, says=f"{where} cannot be read as a formula: {unreadable}")
+    return None
+
+
+def release(params: Params, context: Context, check_id: str) -> Released:
+    """Keys and symbols, with blanks for the formulas."""
+    match params.equals:
+        case dict() as entries:
+            blank: Any = dict.fromkeys(entries, "")
+        case list() as entries:
+            blank = [""] * len(entries)
+        case _:
+            blank = ""
+    told = {"of": params.of, "equals": blank, "symbols": dict(params.symbols)}
+    return Released(params=told, requests=requests(params, context, check_id))
+
+
+def judge(params: Params, seen: Seen, context: Context, compare: Compare) -> Conclusion:
+    """Compare entry by entry; each earns its share."""
+    value = seen.observations["value"].value
+    given = _given(value)
+    wanted = _wanted(params)
+    # What is wrong in form of a single formula is final; in a list or dict other entries count.
+    wrong_form = form(params, seen, context)
+    if wrong_form and (given is None or len(wanted) == 1 or not wrong_form.answered):
+        return wrong_form
+    assert given is not None  # noqa: S101 - a wrong form has returned
+    results = [_judge_entry(params, entry, given.get(entry.key), compare) for entry in wanted]
+    undecided = [result for result in results if isinstance(result, Pending)]
+    if undecided:
+        return undecided[0]
+    findings = [result for result in results if isinstance(result, Finding)]
+    if len(findings) == 1:
+        return findings[0]
+    return _summed(wanted, findings)
+
+
+def _unreadable(params: Params, text: str, context: Context) -> str | None:
+    return context.symbolic.unreadable(text, params.symbols, growth=params.growth)
+
+
+def _summed(wanted: Sequence[Entry], findings: Sequence[Finding]) -> Finding:
+    right = sum(finding.credit == 1.0 for finding in findings)
+    wrong = [(e.key, f) for e, f in zip(wanted, findings, strict=True) if f.credit < 1.0]
+    says = f"{right} of {len(findings)} entries are right."
+    says += "".join(f" {key}: {finding.says}" for key, finding in wrong)
+    detail = " ".join(f"{key}: {finding.detail}" for key, finding in wrong if finding.detail)
+    credit = sum(finding.credit for finding in findings) / len(findings)
+    return Finding(credit=credit, says=says, detail=detail)
+
+
+def _judge_entry(params: Params, entry: Entry, value: Value, compare: Compare) -> Finding | Pending:
+    text = text_of(value)
+    if text is None:
+        return Finding(credit=0.0, says=f"Expected a formula, found {describe(value)}.")
+    results = [compare(text, right, params.symbols) for right in entry.right]
+    if any(result.verdict is Verdict.EQUAL for result in results):
+        return Finding(credit=1.0, says="Right.")
+    first = results[0]
+    if first.verdict is Verdict.UNDECIDED:
+        return Pending(reason=f"A person decides: {first.says}")
+    if first.verdict is Verdict.UNREADABLE:
+        return Finding(credit=0.0, says=first.says)
+    for mistake in params.mistakes:
+        wrong = _entries(mistake.equals).get(entry.key)
+        if wrong is not None and compare(text, wrong, params.symbols).verdict is Verdict.EQUAL:
+            return Finding(credit=mistake.credit, says=mistake.says, detail=first.detail)
+    return Finding(
+        credit=0.0, says=first.says or "Not equal to the right formula.", detail=first.detail
+    )
+
+
+def text_of(value: Value) -> str | None:
+    """The text of a formula: as written, as sympy prints it, or a plain number's."""
+    match value:
+        case Formula(text=text):
+            return text
+        case str():
+            return value
+        case bool():
+            return None
+        case int() | float():
+            return str(value)
+        case Tensor(array=array) if array.ndim == 0 and array.dtype.kind in "iuf":
+            return str(array.item())
+    return None
+
+
+def _wanted(params: Params) -> list[Entry]:
+    also = [_entries(written) for written in params.also]
+    return [
+        Entry(key, (right, *(other[key] for other in also if key in other)))
+        for key, right in _entries(params.equals).items()
+    ]
+
+
+def _entries(written: Any) -> dict[str, str]:
+    """Formulas by key; a lone one has the key ''."""
+    match written:
+        case dict():
+            return {str(key): str(text) for key, text in written.items()}
+        case list() | tuple():
+            return {str(number): str(text) for number, text in enumerate(written)}
+    return {"": str(written)}
+
+
+def _given(value: Value) -> dict[str, Value] | None:
+    """What the student gave by key, in the shape of `_entries`; None for what is no answer."""
+    match value:
+        case dict():
+            return {_key(key): item for key, item in value.items()}
+        case list() | tuple():
+            return {str(number): item for number, item in enumerate(value)}
+        case Tensor(array=array) if array.ndim == 1:
+            return {str(number): Tensor(item, value.dtype) for number, item in enumerate(array)}
+    return None if text_of(value) is None else {"": value}
+
+
+def _key(key: Any) -> str:
+    return ", ".join(map(str, key)) if isinstance(key, tuple) else str(key)

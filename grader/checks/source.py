@@ -1,0 +1,104 @@
+"""`source`: the code itself uses, avoids or defines certain names, read from its syntax tree."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from grader.checks.base import Context, Problem, Released, Request, Seen
+from grader.rubric.model import CheckParams, Strict
+from grader.submission import CellKind
+from grader.verdict import Finding
+
+#: Names in source text can be hidden in many ways: this advises, it does not prove.
+TESTIMONY = True
+
+
+class Wanted(Strict):
+    """Names as they are written: `softmax`, `F.softmax`, `nn.MultiheadAttention`."""
+
+    uses: tuple[str, ...] = ()
+    avoids: tuple[str, ...] = ()
+    defines: tuple[str, ...] = ()
+
+
+class Params(CheckParams):
+    """`source: {avoids: [nn.MultiheadAttention]}`."""
+
+    of: Wanted
+
+
+def asks(params: Params) -> str:
+    """What the student must write."""
+    wanted = params.of
+    parts = [("uses", wanted.uses), ("avoids", wanted.avoids), ("defines", wanted.defines)]
+    return "code that " + " and ".join(f"{verb} {', '.join(n)}" for verb, n in parts if n)
+
+
+def problems(params: Params, context: Context) -> Iterator[Problem]:
+    """A check that anything passes."""
+    if not (params.of.uses or params.of.avoids or params.of.defines):
+        yield ("of",), "expected uses, avoids or defines, found none of them"
+
+
+def requests(params: Params, context: Context, check_id: str) -> dict[str, Request]:
+    """Nothing is asked of the namespace."""
+    return {}
+
+
+def form(params: Params, seen: Seen, context: Context) -> Finding | None:
+    """Any code will do."""
+    return None
+
+
+def release(params: Params, context: Context, check_id: str) -> Released:
+    """Nothing: the sheet says what code to use."""
+    return Released(params={}, requests={})
+
+
+def judge(params: Params, seen: Seen, context: Context) -> Finding:
+    """Give full credit when the code is as asked, none otherwise."""
+    names, defined = _names(seen)
+    lacks = [name for name in params.of.uses if not _mentions(names, name)]
+    lacks += [name for name in params.of.defines if name not in defined]
+    unwanted = [name for name in params.of.avoids if _mentions(names, name)]
+    if not lacks and not unwanted:
+        return Finding(credit=1.0, says="The code is as asked.")
+    says = [f"The code lacks {', '.join(lacks)}."] if lacks else []
+    says += [f"The code uses {', '.join(unwanted)}."] if unwanted else []
+    return Finding(credit=0.0, says=" ".join(says))
+
+
+def _mentions(names: set[str], wanted: str) -> bool:
+    return any(name == wanted or name.endswith(f".{wanted}") for name in names)
+
+
+def _names(seen: Seen) -> tuple[set[str], set[str]]:
+    """All dotted names that the code mentions, and those that it defines."""
+    names: set[str] = set()
+    defined: set[str] = set()
+    for cell in seen.cells:
+        if cell.kind is not CellKind.CODE:
+            continue
+        for node in ast.walk(_tree(cell.source)):
+            match node:
+                case ast.Name(id=name):
+                    names.add(name)
+                    if isinstance(node.ctx, ast.Store):
+                        defined.add(name)
+                case ast.Attribute():
+                    names.add(ast.unparse(node))
+                case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
+                    defined.add(name)
+                case ast.ImportFrom(module=module, names=aliases):
+                    names |= {f"{module}.{alias.name}" for alias in aliases}
+    return names, defined
+
+
+def _tree(source: str) -> ast.AST:
+    """The tree of a cell without its magics and shell lines; empty when it is no Python."""
+    lines = ["" if line.lstrip().startswith(("!", "%")) else line for line in source.splitlines()]
+    try:
+        return ast.parse("\n".join(lines))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return ast.Module([], [])

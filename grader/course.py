@@ -1,0 +1,136 @@
+"""Where a course keeps its things, found from wherever a command is run.
+
+<root>/rubrics/<slug>.yaml            what is asked, what is right, what it is worth
+<root>/reference/<slug>/reference.py  trusted code that knows what is right
+<root>/reference/<slug>/student/      what students get: <slug>.ipynb, data/
+<root>/reference/<slug>/solution/     a notebook that earns everything
+<root>/submissions/<slug>/<student>/  what students hand in
+<root>/.grader/                       secret, evidence, and the record of each run
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from grader.assignment import Assignment, look_closer, read_rubric
+from grader.checks.base import Context
+from grader.errors import InputError
+from grader.inputs import Inputs
+from grader.intake.notebook import read_notebook
+from grader.reference import Reference
+from grader.submission import Cell
+from grader.symbolic import Symbolic
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """A course's folders.
+
+    Args:
+        root: The folder that holds `rubrics/`.
+    """
+
+    root: Path
+
+    @property
+    def state(self) -> Path:
+        """Where the grader keeps evidence, runs and the secret."""
+        return self.root / ".grader"
+
+    @property
+    def slugs(self) -> list[str]:
+        """The assignments that have a rubric."""
+        return sorted(path.stem for path in (self.root / "rubrics").glob("*.yaml"))
+
+    def rubric_path(self, slug: str) -> Path:
+        """The rubric of an assignment.
+
+        Raises:
+            InputError: it has none.
+        """
+        path = self.root / "rubrics" / f"{slug}.yaml"
+        if not path.is_file():
+            known = ", ".join(self.slugs) or "none"
+            raise InputError(f"expected a rubric at {self.shown(path)}, found rubrics for: {known}")
+        return path
+
+    def solution(self, slug: str) -> Path:
+        """The notebook that earns everything."""
+        return self.root / "reference" / slug / "solution" / f"{slug}.ipynb"
+
+    def template(self, slug: str) -> Path:
+        """The notebook that students are given."""
+        return self.root / "reference" / slug / "student" / f"{slug}.ipynb"
+
+    def open(self, slug: str, symbolic: Symbolic, rubric_path: Path | None = None) -> Assignment:
+        """Read and check an assignment's rubric beside its reference.
+
+        Args:
+            slug: The assignment.
+            symbolic: Does the mathematics on formulas.
+            rubric_path: Another rubric than the course's own.
+
+        Raises:
+            RubricError: with every problem found.
+            ReferenceFault: the reference cannot be loaded.
+        """
+        path = rubric_path or self.rubric_path(slug)
+        shown = self.shown(path)
+        rubric = read_rubric(path, shown)
+        if rubric.assignment != slug:
+            says = f"{shown}: assignment: expected {slug!r}, found {rubric.assignment!r}"
+            raise InputError(f"{says}: the name of the rubric and of the folder are the same")
+        folder = self.root / "reference" / slug
+        context = Context(
+            reference=Reference(folder / "reference.py"),
+            inputs=Inputs(self.secret(), slug, rubric.round),
+            symbolic=symbolic,
+            template=self._template_cells(slug),
+        )
+        look_closer(rubric, context, path, shown)
+        data = folder / "student" / "data"
+        return Assignment(rubric, context, data if data.is_dir() else None)
+
+    def secret(self) -> bytes:
+        """The secret that all inputs are drawn from, made on first use; keep it from students."""
+        path = self.state / "secret"
+        if not path.exists():
+            self.state.mkdir(exist_ok=True)
+            handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+            with os.fdopen(handle, "w") as file:
+                file.write(secrets.token_hex(32))
+        return bytes.fromhex(path.read_text().strip())
+
+    def shown(self, path: Path) -> str:
+        """A path as messages write it: relative to the working folder where that is shorter."""
+        try:
+            return str(path.resolve().relative_to(Path.cwd()))
+        except ValueError:
+            return str(path)
+
+    def _template_cells(self, slug: str) -> tuple[Cell, ...]:
+        path = self.template(slug)
+        return read_notebook(path).cells if path.is_file() else ()
+
+
+def find_course(near: Path, explicit: Path | None = None) -> Course:
+    """Find the course: the nearest folder at or above `near`, else at or above the working folder.
+
+    Raises:
+        InputError: no such folder holds `rubrics/`.
+    """
+    if explicit is not None:
+        if not (explicit / "rubrics").is_dir():
+            raise InputError(f"expected a folder with rubrics/ in it, found {explicit}")
+        return Course(explicit.resolve())
+    for start in (near.resolve(), Path.cwd()):
+        for folder in (start, *start.parents):
+            if (folder / "rubrics").is_dir():
+                return Course(folder)
+    where = f"{near} or the working folder"
+    raise InputError(
+        f"expected a folder rubrics/ at or above {where}, found none: use --course DIR"
+    )
