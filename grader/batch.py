@@ -1,0 +1,174 @@
+"""Run a batch: the only place where effects meet decisions.
+
+One submission never stops the others: whatever happens to it, there is evidence, or a fault of ours
+with its reason, and a row in the report.
+"""
+
+from __future__ import annotations
+
+import threading
+import traceback
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from grader.assignment import Assignment
+from grader.errors import Fault
+from grader.execute import execute
+from grader.plan import Plan
+from grader.sandbox.base import Sandbox
+from grader.schedule import Next, after
+from grader.score import score, unexecuted
+from grader.store import Entry, Store, key_of
+from grader.submission import Submission
+from grader.verdict import Score
+
+
+class Listener(Protocol):
+    """Hears what happens in a batch; called from several threads."""
+
+    def planned(self, count: int) -> None:
+        """So many submissions are to be executed; called once, first."""
+        ...
+
+    def began(self, student: str) -> None:
+        """A submission went into a sandbox."""
+        ...
+
+    def finished(self, student: str, says: str, *, fault: bool) -> None:
+        """A submission is done: its ending, or the fault that a person must look at."""
+        ...
+
+    def retried(self, student: str, why: str) -> None:
+        """A fault of ours; the submission is tried once more."""
+        ...
+
+
+@dataclass(slots=True)
+class Batch:
+    """One assignment's submissions on their way through one sandbox.
+
+    Args:
+        assignment: What is asked.
+        plan: What the sandbox is told.
+        sandbox: Where code runs.
+        store: Where evidence goes.
+        jobs: How many submissions run at once.
+        listener: Hears of progress.
+    """
+
+    assignment: Assignment
+    plan: Plan
+    sandbox: Sandbox
+    store: Store
+    jobs: int
+    listener: Listener
+    journal: str = ""
+    """Where decisions are noted; the assignment's own journal if left out."""
+    bugs: list[str] = field(default_factory=list)
+    """Tracebacks of errors of ours that nothing expected."""
+    _stop: threading.Event = field(default_factory=threading.Event)
+
+    def execute(self, submissions: Sequence[Submission]) -> None:
+        """Execute what has no evidence yet; identical submissions run once.
+
+        Raises:
+            KeyboardInterrupt: after sandboxes are stopped; what is finished is kept.
+        """
+        groups: dict[str, list[Submission]] = {}
+        for submission in submissions:
+            if not submission.problem:
+                groups.setdefault(key_of(submission, self.plan), []).append(submission)
+        todo = {key: same for key, same in groups.items() if not self.store.has(key)}
+        for key, same in groups.items():
+            if key not in todo:
+                self._note(same, key=key)
+        self.listener.planned(sum(map(len, todo.values())))
+        with ThreadPoolExecutor(self.jobs, thread_name_prefix="grader") as pool:
+            futures = {
+                pool.submit(self._one, key, same[0]): (key, same) for key, same in todo.items()
+            }
+            try:
+                for future in as_completed(futures):
+                    key, same = futures[future]
+                    self._settle(future, key, same)
+            except KeyboardInterrupt:
+                self._stop.set()
+                pool.shutdown(wait=False, cancel_futures=True)
+                self.sandbox.close()
+                raise
+
+    def _one(self, key: str, submission: Submission) -> str:
+        """Execute one submission until it is decided; return the ending, raise the last fault."""
+        self.listener.began(submission.student)
+        faults: list[str] = []
+        while True:
+            try:
+                run = execute(submission, self.plan, self.sandbox, self.assignment.data)
+                self.store.keep(key, run, self.plan, self._asked())
+                return run.evidence.ending
+            except Fault as fault:
+                faults.append(str(fault))
+                if self._stop.is_set() or after(faults) is Next.HAND_TO_PERSON:
+                    raise
+                self.listener.retried(submission.student, str(fault))
+
+    def _asked(self) -> dict[str, str]:
+        asked: dict[str, str] = {}
+        for check in self.assignment.rubric.checks:
+            asked |= self.assignment.asked(check)
+        return asked
+
+    def _settle(self, future: Future[str], key: str, same: Sequence[Submission]) -> None:
+        try:
+            ending, fault = future.result(), ""
+        except Fault as error:
+            ending, fault = "", str(error)
+        except Exception as error:  # noqa: BLE001 - a bug of ours costs nobody points, and stops nobody else
+            self.bugs.append("".join(traceback.format_exception(error)))
+            ending, fault = "", f"a bug of the grader: {type(error).__name__}: {error}"
+        self._note(same, key="" if fault else key, fault=fault)
+        for submission in same:
+            self.listener.finished(submission.student, fault or ending, fault=bool(fault))
+
+    def _note(self, same: Sequence[Submission], *, key: str = "", fault: str = "") -> None:
+        for one in same:
+            entry = Entry(student=one.student, submission=one.digest, key=key, fault=fault)
+            self.store.note(self.journal or self.assignment.slug, entry)
+
+
+def score_all(
+    assignment: Assignment,
+    submissions: Iterable[Submission],
+    store: Store,
+    bugs: list[str],
+    *,
+    journal: str = "",
+) -> Iterator[Score]:
+    """Score every submission from what is kept; nothing is executed.
+
+    What was never executed, or was handed in anew since, is left out.
+    """
+    entries = store.entries(journal or assignment.slug)
+    for submission in submissions:
+        entry = entries.get(submission.student)
+        if submission.problem:
+            yield unexecuted(submission, assignment.rubric)
+        elif entry is not None and entry.submission == submission.digest:
+            yield _score_one(assignment, submission, entry, store, bugs)
+
+
+def _score_one(
+    assignment: Assignment, submission: Submission, entry: Entry, store: Store, bugs: list[str]
+) -> Score:
+    if entry.fault:
+        return unexecuted(submission, assignment.rubric, entry.fault)
+    try:
+        kept = store.load(entry.key)
+        return score(kept.evidence, submission, assignment, kept.asked)
+    except Fault as fault:
+        return unexecuted(submission, assignment.rubric, str(fault))
+    except Exception as error:  # noqa: BLE001 - a bug in one check must not cost the class its report
+        bugs.append("".join(traceback.format_exception(error)))
+        return unexecuted(submission, assignment.rubric, f"a bug of the grader: {error!r}")

@@ -1,0 +1,263 @@
+"""One submission never stops the others, and a fault of ours never becomes a zero."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from frames_of import FakeSandbox
+from small_course import SOLUTION, frames, make_course
+
+from grader.assignment import Assignment
+from grader.batch import Batch, score_all
+from grader.course import Course
+from grader.intake.folders import read_submission, students_in
+from grader.store import Entry, Store
+from grader.submission import Submission
+from grader.symbolic import Symbolic
+from grader.verdict import Score, Status
+
+
+class Listened:
+    """A listener that remembers."""
+
+    def __init__(self) -> None:
+        self.heard: list[tuple[str, ...]] = []
+
+    def planned(self, count: int) -> None:
+        self.heard.append(("planned", str(count)))
+
+    def began(self, student: str) -> None:
+        self.heard.append(("began", student))
+
+    def retried(self, student: str, why: str) -> None:
+        self.heard.append(("retried", student, why))
+
+    def finished(self, student: str, says: str, *, fault: bool) -> None:
+        self.heard.append(("finished", student, says))
+
+
+@pytest.fixture(scope="module")
+def symbolic() -> Iterator[Symbolic]:
+    with Symbolic(wall_s=20) as started:
+        yield started
+
+
+class Bench:
+    """A course with a batch over a fake sandbox."""
+
+    def __init__(self, root: Path, symbolic: Symbolic, **students: list[str]) -> None:
+        self.course: Course = make_course(root, **students)
+        self.assignment: Assignment = self.course.open("hw", symbolic)
+        self.store = Store(self.course.state)
+        self.listened = Listened()
+        self.plan = self.assignment.plan("fake image")
+
+    @property
+    def submissions(self) -> list[Submission]:
+        folder = self.course.root / "submissions" / "hw"
+        return [read_submission(folder / student, "hw") for student in students_in(folder)]
+
+    def right(self) -> list[Any]:
+        return frames(self.plan.probes, "n*(n+1)/2", 2)
+
+    def run(self, sandbox: FakeSandbox) -> Batch:
+        batch = Batch(
+            assignment=self.assignment,
+            plan=self.plan,
+            sandbox=sandbox,
+            store=self.store,
+            jobs=1,
+            listener=self.listened,
+        )
+        batch.execute(self.submissions)
+        return batch
+
+    def scores(self) -> dict[str, Score]:
+        bugs: list[str] = []
+        scores = {
+            s.student: s for s in score_all(self.assignment, self.submissions, self.store, bugs)
+        }
+        assert bugs == []
+        return scores
+
+
+def points(score: Score) -> dict[str, float | None]:
+    return {question.id: question.points for question in score.questions}
+
+
+def test_evidence_is_scored(tmp_path: Path, symbolic: Symbolic) -> None:
+    bench = Bench(tmp_path, symbolic, s01=SOLUTION)
+    bench.run(FakeSandbox(bench.right()))
+    score = bench.scores()["s01"]
+    assert points(score) == {"1": 1, "2": 2, "3": None}
+    assert (score.total, score.percent, score.needs_person) == (3, None, ("3",))
+
+
+def test_a_known_mistake_is_named_and_earns_its_credit(tmp_path: Path, symbolic: Symbolic) -> None:
+    bench = Bench(tmp_path, symbolic, s01=SOLUTION)
+    told = frames(bench.plan.probes, "n^2", 1)
+    for kind, value, _ in told:
+        if kind == "probe" and hasattr(value, "array"):
+            value.array[...] = value.array**2
+    bench.run(FakeSandbox(told))
+    checks = [question.checks[0] for question in bench.scores()["s01"].questions]
+    assert [(check.points, check.feedback) for check in checks[:2]] == [
+        (0, "Every pair was counted."),
+        (0.5, "That is the square."),
+    ]
+
+
+def test_a_second_run_executes_nothing(tmp_path: Path, symbolic: Symbolic) -> None:
+    bench = Bench(tmp_path, symbolic, s01=SOLUTION)
+    sandbox = FakeSandbox(bench.right())
+    bench.run(sandbox)
+    bench.run(sandbox)
+    assert sandbox.count == 1
+    assert bench.listened.heard[-1] == ("planned", "0")
+
+
+def test_identical_submissions_run_once(tmp_path: Path, symbolic: Symbolic) -> None:
+    bench = Bench(tmp_path, symbolic, s01=SOLUTION, s02=SOLUTION)
+    sandbox = FakeSandbox(bench.right())
+    bench.run(sandbox)
+    assert sandbox.count == 1
+    assert {s.student: s.total for s in bench.scores().values()} == {"s01": 3, "s02": 3}
+
+
+def test_a_fault_is_retried_and_then_forgotten(tmp_path: Path, symbolic: Symbolic) -> None:
+    bench = Bench(tmp_path, symbolic, s01=SOLUTION)
+    bench.run(FakeSandbox([], bench.right()))
+    assert [heard[0] for heard in bench.listened.heard] == [
+        "planned",
+        "began",
+        "retried",
+        "finished",
+    ]
+    assert bench.scores()["s01"].total == 3
+
+
+def test_two_faults_leave_the_score_empty(tmp_path: Path, symbolic: Symbolic) -> None:
+    bench = Bench(tmp_path, symbolic, s01=SOLUTION)
+    bench.run(FakeSandbox([]))
+    score = bench.scores()["s01"]
+    assert score.status is Status.NEEDS_PERSON
+    assert points(score) == {"1": None, "2": None, "3": None}
+    assert (score.total, score.percent) == (None, None)
+    assert "never became ready" in score.note
+
+
+def test_a_fault_does_not_stop_the_next(tmp_path: Path, symbolic: Symbolic) -> None:
+    bench = Bench(tmp_path, symbolic, s01=["x = 1"], s02=SOLUTION)
+    bench.run(FakeSandbox([], [], bench.right()))
+    assert {s.student: s.status for s in bench.scores().values()} == {
+        "s01": Status.NEEDS_PERSON,
+        "s02": Status.COMPLETE,
+    }
+    again = FakeSandbox(bench.right())
+    bench.run(again)
+    assert again.count == 1, "only what met a fault is executed again"
+    assert bench.scores()["s01"].status is Status.COMPLETE
+
+
+class Exploding(FakeSandbox):
+    def run(self, *args: Any, **more: Any) -> Any:
+        raise ZeroDivisionError("a bug of ours")
+
+
+def test_a_bug_of_ours_leaves_the_score_empty_and_is_reported(
+    tmp_path: Path, symbolic: Symbolic
+) -> None:
+    bench = Bench(tmp_path, symbolic, s01=SOLUTION)
+    batch = bench.run(Exploding([]))
+    assert "ZeroDivisionError: a bug of ours" in batch.bugs[0]
+    assert bench.scores()["s01"].status is Status.NEEDS_PERSON
+
+
+class Interrupted(FakeSandbox):
+    """Somebody presses Ctrl-C while the second submission runs."""
+
+    closed = False
+
+    def run(self, *args: Any, **more: Any) -> Any:
+        if self.count == 1:
+            raise KeyboardInterrupt
+        return super().run(*args, **more)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def test_an_interrupt_stops_sandboxes_and_keeps_what_is_finished(
+    tmp_path: Path, symbolic: Symbolic
+) -> None:
+    bench = Bench(tmp_path, symbolic, s01=SOLUTION, s02=["x = 2"], s03=["x = 3"])
+    sandbox = Interrupted(bench.right())
+    with pytest.raises(KeyboardInterrupt):
+        bench.run(sandbox)
+    assert sandbox.closed
+    assert list(bench.scores()) == ["s01"]
+    bench.run(FakeSandbox(bench.right()))
+    assert list(bench.scores()) == ["s01", "s02", "s03"]
+
+
+def test_what_was_handed_in_anew_is_not_scored_by_old_evidence(
+    tmp_path: Path, symbolic: Symbolic
+) -> None:
+    bench = Bench(tmp_path, symbolic, s01=SOLUTION)
+    bench.run(FakeSandbox(bench.right()))
+    path = bench.course.root / "submissions" / "hw" / "s01" / "hw.ipynb"
+    path.write_text(path.read_text().replace("x + x", "3 * x"))
+    assert bench.scores() == {}
+
+
+def test_changed_points_rescore_and_a_changed_question_is_left_open(
+    tmp_path: Path, symbolic: Symbolic
+) -> None:
+    bench = Bench(tmp_path, symbolic, s01=SOLUTION)
+    bench.run(FakeSandbox(bench.right()))
+    path = bench.course.rubric_path("hw")
+    path.write_text(
+        path.read_text().replace("points: 4", "points: 6").replace("points: 2", "points: 4")
+    )
+    bench.assignment = bench.course.open("hw", symbolic)
+    assert points(bench.scores()["s01"]) == {"1": 1, "2": 4, "3": None}
+    path.write_text(path.read_text().replace("normal(3)", "normal(4)"))
+    bench.assignment = bench.course.open("hw", symbolic)
+    score = bench.scores()["s01"]
+    assert points(score) == {"1": 1, "2": None, "3": None}
+    said = "the question has changed since this was executed: grader run"
+    assert score.questions[1].checks[0].feedback == said
+
+
+def test_a_reference_that_raises_breaks_the_check_and_takes_no_points(
+    tmp_path: Path, symbolic: Symbolic
+) -> None:
+    bench = Bench(tmp_path, symbolic, s01=SOLUTION)
+    bench.run(FakeSandbox(bench.right()))
+    path = bench.course.root / "reference" / "hw" / "reference.py"
+    path.write_text("def double(x):\n    return 1 / 0\n\ndef squared(x):\n    return x\n")
+    bench.assignment = bench.course.open("hw", symbolic)
+    score = bench.scores()["s01"]
+    assert points(score) == {"1": 1, "2": None, "3": None}
+    said = "the reference double raised ZeroDivisionError: division by zero"
+    assert score.questions[1].checks[0].feedback == said
+
+
+def test_damaged_evidence_is_a_fault_and_no_zero(tmp_path: Path, symbolic: Symbolic) -> None:
+    bench = Bench(tmp_path, symbolic, s01=SOLUTION)
+    bench.run(FakeSandbox(bench.right()))
+    (frames_file,) = (bench.course.state / "evidence").glob("*/frames.bin")
+    frames_file.write_bytes(frames_file.read_bytes()[:-1] + b"x")
+    score = bench.scores()["s01"]
+    assert score.status is Status.NEEDS_PERSON
+    assert "is damaged: grader run --fresh" in score.note
+
+
+def test_a_torn_last_line_of_the_journal_is_left_out(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    entry = Entry(student="s01", submission="a", key="b")
+    store.note("hw", entry)
+    with (tmp_path / "runs" / "hw.jsonl").open("a") as file:
+        file.write('{"student": "s02", "subm')
+    assert store.entries("hw") == {"s01": entry}
