@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import inspect
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,13 +15,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import numpy as np
-import pandas as pd
-import torch
-
 from grader.codec import encode
 from grader.errors import ReferenceFault
-from grader.values import Formula, Table, Tensor, Value
+from grader.values import Tensor, Value
 
 
 @dataclass(slots=True)
@@ -55,8 +50,10 @@ class Reference:
 
     def value(self, name: str) -> Value:
         """What a constant of the reference holds, or a function of no arguments returns."""
+        from grader import tensors  # torch: only when a reference is asked
+
         found = self._get(name)
-        return self.call(name, {}) if callable(found) else plain(found, name)
+        return self.call(name, {}) if callable(found) else tensors.plain(found, name)
 
     def call(self, name: str, args: Mapping[str, Value]) -> Value:
         """What a function of the reference returns for arguments given by position.
@@ -66,10 +63,10 @@ class Reference:
         """
         key = hashlib.sha256(encode([name, dict(args)])).hexdigest()
         if key not in self._results:
-            torch.manual_seed(0)
+            from grader import tensors  # torch: only when a reference is asked
+
             with _ours(name):
-                returned = self._get(name)(*(live(value) for value in args.values()))
-            self._results[key] = plain(returned, name)
+                self._results[key] = tensors.call(self._get(name), args, name)
         return self._results[key]
 
     def weights(self, name: str, build: Mapping[str, Value], seed: int) -> dict[str, Tensor]:
@@ -78,13 +75,10 @@ class Reference:
         They are its own initial values plus normal noise of 0.1, so that parameters which start as
         ones or zeros (biases, norms) cannot be confused.
         """
-        with _ours(name), torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            model = self._get(name)(*(live(value) for value in build.values()))
-            return {
-                key: _tensor(parameter.detach() + 0.1 * torch.randn_like(parameter))
-                for key, parameter in model.named_parameters()
-            }
+        from grader import tensors  # torch: only when a reference is asked
+
+        with _ours(name):
+            return tensors.draw_weights(self._get(name), build, seed)
 
     def model(
         self,
@@ -110,14 +104,12 @@ class Reference:
         told = [name, dict(build), dict(weights), [dict(one) for one in inputs]]
         key = hashlib.sha256(encode(["model", *told])).hexdigest()
         if key not in self._results:
+            from grader import tensors  # torch: only when a reference is asked
+
             with _ours(name):
-                self._results[key] = _observe(self._get(name), build, weights, inputs)
+                self._results[key] = tensors.observe(self._get(name), build, weights, inputs)
         result: dict[str, Value] = self._results[key]
         return result
-
-    def source(self, name: str) -> str:
-        """The source text of a function or class, for the digest of what scoring depends on."""
-        return inspect.getsource(self._get(name))
 
     def _get(self, name: str) -> Any:
         try:
@@ -150,87 +142,3 @@ def _load(path: Path) -> ModuleType:
     with _ours(str(path)):
         spec.loader.exec_module(module)
     return module
-
-
-def _observe(
-    kind: Any,
-    build: Mapping[str, Value],
-    weights: Mapping[str, Tensor],
-    inputs: Sequence[Mapping[str, Value]],
-) -> dict[str, Value]:
-    model = kind(*(live(value) for value in build.values()))
-    parameters = dict(model.named_parameters())
-    with torch.no_grad():
-        for key, weight in weights.items():
-            parameters[key].copy_(live(weight))
-    model.eval()
-    outputs = [model(*(live(value) for value in one.values())) for one in inputs]
-    loss = sum(fixed_scalar(output) for output in outputs)
-    if isinstance(loss, torch.Tensor):
-        loss.backward()  # type: ignore[no-untyped-call]
-    gradients = {
-        key: _tensor(torch.zeros_like(p) if p.grad is None else p.grad)
-        for key, p in parameters.items()
-    }
-    return {
-        "count": sum(p.numel() for p in parameters.values()),
-        "outputs": [plain(output, "forward") for output in outputs],
-        "gradients": gradients,
-    }
-
-
-def fixed_scalar(output: Any) -> torch.Tensor:
-    """The scalar whose gradients are compared: sum of output x cos(0, 1, 2, ...)."""
-    if isinstance(output, tuple | list):
-        return torch.stack([fixed_scalar(part) for part in output]).sum()
-    weights = torch.cos(torch.arange(output.numel(), dtype=torch.float64))
-    total: torch.Tensor = (output.double().reshape(-1) * weights).sum()
-    return total
-
-
-def live(value: Value) -> Any:
-    """Turn a plain value into what Python code works with: torch tensors, numpy arrays."""
-    match value:
-        case Tensor(origin="torch"):
-            array = torch.from_numpy(np.array(value.array))
-            return array.to(torch.bfloat16) if value.dtype == "bfloat16" else array
-        case Tensor():
-            return np.array(value.array)
-        case list() | tuple() | set():
-            return type(value)(live(item) for item in value)
-        case dict():
-            return {key: live(item) for key, item in value.items()}
-    return value
-
-
-def plain(found: Any, name: str) -> Value:
-    """Turn what the reference returned into a plain value.
-
-    Raises:
-        ReferenceFault: it is of a type that does not cross the border of a sandbox.
-    """
-    match found:
-        case None | bool() | int() | float() | complex() | str() | bytes():
-            return found
-        case torch.Tensor():
-            return _tensor(found)
-        case np.ndarray() | np.generic():
-            return Tensor(np.asarray(found), str(found.dtype), "numpy")
-        case list() | tuple() | set():
-            kind = list if isinstance(found, list) else set if isinstance(found, set) else tuple
-            return kind(plain(item, name) for item in found)
-        case dict():
-            return {key: plain(item, name) for key, item in found.items()}
-        case pd.DataFrame():
-            columns = [plain(found[column].to_list(), name) for column in found.columns]
-            return Table(list(found.columns), columns, plain(found.index.to_list(), name))
-    if type(found).__module__.startswith("sympy."):
-        return Formula(str(found))
-    raise ReferenceFault(f"the reference {name} gave a {type(found).__name__}, no plain value")
-
-
-def _tensor(tensor: torch.Tensor) -> Tensor:
-    dtype = str(tensor.dtype).removeprefix("torch.")
-    tensor = tensor.detach().cpu()
-    array = (tensor.float() if dtype == "bfloat16" else tensor).numpy()
-    return Tensor(array, dtype, "torch")

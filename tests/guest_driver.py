@@ -137,7 +137,7 @@ def run_guest(
     # ipykernel behaves differently when it believes that pytest runs in the same process.
     environment = {k: v for k, v in os.environ.items() if k != "PYTEST_CURRENT_TEST"}
     environment |= {"MPLBACKEND": "Agg", "PYTHONHASHSEED": "0", "OMP_NUM_THREADS": "2"}
-    done = subprocess.run(  # noqa: S603
+    done = subprocess.run(
         [*prefix, sys.executable, "-I", "-P", str(MAIN)],
         input=box,
         capture_output=True,

@@ -71,23 +71,23 @@ def test_values_that_are_right_in_another_form_are_right(seen: Value, expected: 
         (math.inf, 1.0, "the value is infinite"),
         (1.0, math.inf, "the value is wrong"),
         (math.nan, math.nan, "the value is wrong"),
-        ("3", 3, "expected a number, got text"),
-        (True, 3, "expected a number, got True or False"),
-        (2, True, "expected True or False, got numbers such as 2"),
-        ([], 5.0, "expected a single number, got shape (0,)"),
-        ([5.0], 5.0, "expected a single number, got shape (1,)"),
-        (5.0, [5.0], "expected shape (1,), got a single number"),
-        (tensor([[1.0], [2.0]]), [1.0, 2.0], "expected shape (2,), got (2, 1)"),
-        (np.zeros(0).tolist(), [1, 2], "expected 2 values, got none"),
-        ([1, 2, 3], [1, 2], "expected 2 values, got 3"),
+        ("3", 3, "expected a number, found text"),
+        (True, 3, "expected a number, found True or False"),
+        (2, True, "expected True or False, found numbers such as 2"),
+        ([], 5.0, "expected a single number, found shape (0,)"),
+        ([5.0], 5.0, "expected a single number, found shape (1,)"),
+        (5.0, [5.0], "expected shape (1,), found a single number"),
+        (tensor([[1.0], [2.0]]), [1.0, 2.0], "expected shape (2,), found (2, 1)"),
+        (np.zeros(0).tolist(), [1, 2], "expected 2 values, found none"),
+        ([1, 2, 3], [1, 2], "expected 2 values, found 3"),
         ([[1], [1, 2]], [[1, 2], [3, 4]], "the rows differ in length (1, 2)"),
-        ([1, "x"], [1, 2], "expected a number at [1], got text"),
-        ([[1, 2], [3, None]], [[1, 2], [3, 4]], "expected a number at [1][1], got None"),
-        (Opaque("function", "mask"), [1], "expected numbers, got the function mask"),
-        (Opaque("function", "f"), "a", "expected text, got the function f; was it to be called?"),
-        (Opaque("object", "Liar"), {"a": 1}, "expected a dict, got an object of type Liar"),
-        ([1, 2], {"a": 1}, "expected a dict, got a list"),
-        (["a"], ["a", "b"], "expected 2 items, got 1"),
+        ([1, "x"], [1, 2], "expected a number at [1], found text"),
+        ([[1, 2], [3, None]], [[1, 2], [3, 4]], "expected a number at [1][1], found None"),
+        (Opaque("function", "mask"), [1], "expected numbers, found the function mask"),
+        (Opaque("function", "f"), "a", "expected text, found the function f; was it to be called?"),
+        (Opaque("object", "Liar"), {"a": 1}, "expected a dict, found an object of type Liar"),
+        ([1, 2], {"a": 1}, "expected a dict, found a list"),
+        (["a"], ["a", "b"], "expected 2 items, found 1"),
         (["a", "c", "d"], ["a", "b", "c"], "2 of 3 entries differ, first [1]: the text differs"),
         ({"a": [1, 3]}, {"a": [1, 2]}, "['a']: 1 of 2 values differ (50.0%)"),
         ({"a": {"b": ["x"]}}, {"a": {"b": ["y"]}}, "['a']['b'][0]: the text differs"),
@@ -99,7 +99,7 @@ def test_values_that_are_right_in_another_form_are_right(seen: Value, expected: 
             Table(["a", "c"], [[1], [2]], [0]),
             "columns missing: 'c'; columns too many: 'b'",
         ),
-        (Table(["a"], [[1]], [0]), Table(["a"], [[1, 2]], [0, 1]), "expected 2 rows, got 1"),
+        (Table(["a"], [[1]], [0]), Table(["a"], [[1, 2]], [0, 1]), "expected 2 rows, found 1"),
         (
             Table(["a"], [[1, 3]], [0, 1]),
             Table(["a"], [[1, 2]], [0, 1]),
@@ -124,7 +124,8 @@ def test_the_worst_place_is_named_with_what_was_allowed() -> None:
     seen = [[1.0, 2.0], [9.0, 4.0005]]
     assert compare(seen, [[1.0, 2.0], [3.0, 4.0]], rtol=1e-4, atol=1e-6) == Difference(
         summary="2 of 4 values differ (50.0%)",
-        detail="largest error 6 at (1, 0): expected 3, got 9 (allowed 1e-06 + 0.0001 x |expected|)",
+        detail="largest error 6 at (1, 0): expected 3, found 9 "
+        "(allowed 1e-06 + 0.0001 x |expected|)",
     )
 
 
@@ -134,7 +135,7 @@ def test_a_wrong_truth_value_is_shown_as_one() -> None:
     found = compare(seen.tolist(), tensor(LOWER))
     assert found == Difference(
         summary="1 of 16 values differ (6.2%)",
-        detail="first at (0, 3): expected False, got True",
+        detail="first at (0, 3): expected False, found True",
     )
 
 
@@ -143,7 +144,7 @@ def test_values_that_are_not_finite_are_counted_apart() -> None:
     assert found is not None
     assert (found.summary, found.detail) == (
         "2 of 4 values are NaN or infinite",
-        "first at [1]: expected 2, got nan (allowed 1e-07 + 1e-06 x |expected|)",
+        "first at [1]: expected 2, found nan (allowed 1e-07 + 1e-06 x |expected|)",
     )
 
 
@@ -231,7 +232,7 @@ def test_a_relation_inside_a_container_says_where() -> None:
 def test_only_capitals_is_a_relation_of_texts() -> None:
     assert compare("RNN", "rnn") == Difference(
         summary="the text differs",
-        detail="expected 'rnn', got 'RNN'",
+        detail="expected 'rnn', found 'RNN'",
         relation="only capitals or spaces differ",
     )
 

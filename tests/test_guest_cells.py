@@ -266,7 +266,7 @@ def test_a_gpu_that_is_asked_for_and_not_there_is_a_fault_of_the_machine() -> No
     ids=["cut short", "other protocol"],
 )  # fmt: skip
 def test_a_box_that_cannot_be_read_is_refused_in_one_line(box: bytes, said: str) -> None:
-    done = subprocess.run(  # noqa: S603
+    done = subprocess.run(
         [sys.executable, "-I", "-P", str(MAIN)], input=box, capture_output=True, check=False
     )
     assert (done.returncode, done.stdout) == (2, b"")

@@ -60,7 +60,7 @@ print(ran.seen() or ran.log)
 def test_the_kernel_cannot_open_the_memory_and_descriptors_of_the_guest() -> None:
     """As any user; root may look into every process, but not in a box without capabilities."""
     code = DROP.format(path=[str(Path(__file__).parent), str(MAIN.parents[2])], look=LOOK)
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)  # noqa: S603
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
     refused = dict.fromkeys(("mem", "fd/1", "fd/3", "environ", "maps"), "PermissionError")
     assert done.stdout.decode().strip() == str({"tried": refused}), done.stderr.decode()
 
@@ -146,7 +146,7 @@ def test_as_process_1_it_survives_every_signal_and_kills_all_that_students_leave
 
 @linux
 def test_a_guest_that_is_killed_takes_its_kernel_along() -> None:
-    guest = subprocess.Popen([sys.executable, "-I", "-P", str(MAIN)], stdin=subprocess.PIPE)  # noqa: S603
+    guest = subprocess.Popen([sys.executable, "-I", "-P", str(MAIN)], stdin=subprocess.PIPE)
     kernels: list[psutil.Process] = []
     while not kernels:
         kernels = psutil.Process(guest.pid).children()

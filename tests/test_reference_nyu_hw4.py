@@ -18,7 +18,7 @@ SOLUTION = ROOT / "reference" / "nyu_hw4" / "solution" / "nyu_hw4.ipynb"
 SAMPLES = ROOT / "submissions" / "nyu_hw4"
 
 POINTS = {"1a": 1, "1b": 1, "1c": 1, "2a": 1, "2b": 1, "2c": "pending", "2d": 1, "3": 3}
-STATUSES = {"complete", "time_limit", "memory_limit", "kernel_died", "unreadable"}
+STATUSES = {"complete", "time_limit", "memory_limit", "kernel_died", "unreadable", "missing"}
 
 
 def module_at(path: Path) -> ModuleType:

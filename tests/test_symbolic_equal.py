@@ -137,7 +137,7 @@ def test_what_is_no_formula_is_unreadable() -> None:
     ("expected", "where", "problem"),
     [
         ("n(", (), "the expected formula 'n(' cannot be read: expected a number, a name or a "),
-        ("n", ("n ~ t",), "expected a condition such as n > t, with one of divides, <=, >=, "),
+        ("n", ("n ~ t",), "expected a condition such as n > t, with divides, <=, >=, "),
         ("n", ("n > z",), "the condition 'n > z' cannot be read: 'z' is an unknown name"),
     ],
     ids=["formula", "relation", "name"],

@@ -154,9 +154,9 @@ def test_a_declared_name_goes_before_a_function_and_a_constant() -> None:
         (
             {"n": "positiv integer"},
             "symbols.n: expected words out of real, integer, positive, negative, nonnegative, "
-            "nonzero, even, odd, got 'positiv' (did you mean positive?)",
+            "nonzero, even, odd, found 'positiv' (did you mean positive?)",
         ),
-        ({"2n": ""}, "symbols: expected a name such as n or x_1, got '2n'"),
+        ({"2n": ""}, "symbols: expected a name such as n or x_1, found '2n'"),
         ({"x1": "", "x_1": ""}, "symbols: x_1 and x1 are the same name"),
         ({"n": "odd even"}, "symbols.n: no number is odd even"),
     ],

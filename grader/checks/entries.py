@@ -68,7 +68,7 @@ def problems(params: Params, context: Context) -> Iterator[Problem]:
             try:
                 unreadable = _unreadable(params, text, context)
             except InputError as error:
-                yield ("symbols",), str(error)
+                yield ("symbols",), str(error).removeprefix("symbols.")
                 return
             if unreadable:
                 yield (

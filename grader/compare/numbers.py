@@ -174,10 +174,10 @@ def difference(seen: Numbers, expected: Numbers, rule: Rule) -> Difference | Non
 
 def _shapes(seen: tuple[int, ...], expected: tuple[int, ...]) -> str:
     if len(seen) == len(expected) == 1:
-        return f"expected {_count(expected[0])}, got {seen[0] or 'none'}"
+        return f"expected {_count(expected[0])}, found {seen[0] or 'none'}"
     wanted = f"shape {expected}" if expected else "a single number"
     found = f"shape {seen}" if seen else "a single number"
-    return f"expected {wanted}, got {found.removeprefix('shape ') if expected else found}"
+    return f"expected {wanted}, found {found.removeprefix('shape ') if expected else found}"
 
 
 def _count(number: int) -> str:
@@ -191,12 +191,12 @@ def _kind(seen: Array, expected: Array) -> str:
     numbers = expected if seen.dtype.kind == "b" else seen
     strange = numbers[(numbers != 0) & (numbers != 1)]
     if expected.dtype.kind == "b" and strange.size:
-        return f"expected True or False, got numbers such as {_number(strange.flat[0])}"
+        return f"expected True or False, found numbers such as {_number(strange.flat[0])}"
     if seen.dtype.kind == "b" and (strange.size or not seen.ndim):
         return (
-            "expected a number, got True or False"
+            "expected a number, found True or False"
             if not seen.ndim
-            else ("expected numbers, got True and False")
+            else ("expected numbers, found True and False")
         )
     return ""
 
@@ -214,7 +214,7 @@ def _words(
     worst = np.unravel_index(int(error.argmax()), seen.shape)
     at = tuple(int(i) for i in worst)
     truth = expected.dtype.kind == "b"
-    values = f"expected {_number(expected[at], truth)}, got {_number(seen[at], truth)}"
+    values = f"expected {_number(expected[at], truth)}, found {_number(seen[at], truth)}"
     if any(allowed):
         values += f" (allowed {allowed[1]:g} + {allowed[0]:g} x |expected|)"
     if not seen.ndim:

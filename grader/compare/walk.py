@@ -81,11 +81,11 @@ def _numbers(seen: Value, expected: Numbers, rule: Rule) -> Difference | None:
             return Difference(summary=f"the rows differ in length ({listed(lengths)})")
     if isinstance(seen, list | tuple):
         path, stranger = _first_stranger(seen)
-        return Difference(summary=f"expected a number at {path}, got {noun(stranger)}")
+        return Difference(summary=f"expected a number at {path}, found {noun(stranger)}")
     wanted = "a number" if not expected.array.ndim else "numbers"
     if expected.array.dtype.kind == "b":
         wanted = "True or False"
-    return Difference(summary=f"expected {wanted}, got {noun(seen)}")
+    return Difference(summary=f"expected {wanted}, found {noun(seen)}")
 
 
 def _first_stranger(items: Sequence[Value], path: str = "") -> tuple[str, Value]:
@@ -103,7 +103,7 @@ def _items(
 ) -> Difference | None:
     if len(seen) != len(expected):
         return Difference(
-            summary=f"expected {count(len(expected), 'item')}, got {len(seen) or 'none'}"
+            summary=f"expected {count(len(expected), 'item')}, found {len(seen) or 'none'}"
         )
     pairs = enumerate(zip(seen, expected, strict=True))
     return _several(
@@ -138,7 +138,7 @@ def _tables(seen: Table, expected: Table, rule: Rule, depth: int) -> Difference 
         return Difference(summary="; ".join(parts))
     rows, wanted = _rows(seen), _rows(expected)
     if rows != wanted:
-        return Difference(summary=f"expected {count(wanted, 'row')}, got {rows or 'none'}")
+        return Difference(summary=f"expected {count(wanted, 'row')}, found {rows or 'none'}")
     columns = (
         (f"column {name}", _compare(mine[name], column, rule, depth + 1))
         for name, column in right.items()
@@ -174,7 +174,7 @@ def _texts(seen: str | Formula, expected: str | Formula) -> Difference | None:
     mine, right = (_text(value).strip() for value in (seen, expected))
     if mine == right:
         return None
-    detail = f"expected {key(right)}, got {key(mine)}"
+    detail = f"expected {key(right)}, found {key(mine)}"
     same = mine.casefold().split() == right.casefold().split()
     return Difference(
         summary="the text differs",
@@ -222,4 +222,4 @@ def _other_kind(seen: Value, expected: Value) -> Difference:
     hint = ""
     if isinstance(seen, Opaque) and seen.kind == "function":
         hint = "; was it to be called?"
-    return Difference(summary=f"expected {noun(expected)}, got {noun(seen)}{hint}")
+    return Difference(summary=f"expected {noun(expected)}, found {noun(seen)}{hint}")

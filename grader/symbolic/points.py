@@ -55,7 +55,7 @@ def read_condition(text: str, symbols: Symbols) -> Condition:
     relation = next((word for word in _RELATIONS if word in text), None)
     if relation is None:
         wanted = ", ".join(_RELATIONS)
-        raise InputError(f"expected a condition such as n > t, with one of {wanted}; got {text!r}")
+        raise InputError(f"expected a condition such as n > t, with {wanted}; found {text!r}")
     sides = [parse(side, symbols) for side in text.split(relation, 1)]
     for side in sides:
         if isinstance(side, Unreadable):

@@ -118,7 +118,7 @@ def declare(mapping: Mapping[str, str | None]) -> dict[str, Symbol]:
     keys: dict[str, str] = {}
     for name, text in mapping.items():
         if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name):
-            raise InputError(f"symbols: expected a name such as n or x_1, got {name!r}")
+            raise InputError(f"symbols: expected a name such as n or x_1, found {name!r}")
         if (other := keys.setdefault(key_of(name), name)) != name:
             raise InputError(f"symbols: {name} and {other} are the same name")
         symbols[name] = Symbol(name, tuple(_words(name, text or "")))
@@ -134,7 +134,7 @@ def _words(name: str, text: str) -> Iterator[str]:
             hint = f" (did you mean {near[0]}?)" if near else ""
             raise InputError(
                 f"symbols.{name}: expected words out of {', '.join(ASSUMPTIONS)}, "
-                f"got {word!r}{hint}"
+                f"found {word!r}{hint}"
             )
         yield word
 
