@@ -1,0 +1,289 @@
+"""Say what this machine can do, by trying it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from enum import StrEnum
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import psutil
+import requests
+from docker.errors import DockerException, ImageNotFound
+
+from grader.errors import GraderError, InputError
+from grader.evidence import CellStatus
+from grader.execute import execute
+from grader.plan import Limits, Plan, Probe
+from grader.sandbox import bubblewrap, engine
+from grader.sandbox.base import Sandbox
+from grader.sandbox.bubblewrap import BubblewrapSandbox
+from grader.sandbox.docker import DockerSandbox
+from grader.sandbox.image import OFFICIAL_BASE, OWN_BASE, read_recipe
+from grader.submission import Cell, CellKind, Submission
+
+LIMITS = Limits(cell_s=30, total_s=90, memory_mib=1024, scratch_mib=32, processes=100)
+LEAST_DISK_GIB = 5
+SAFE_RUNC = (1, 1, 12)
+"""Older ones let a container reach the host (CVE-2024-21626), unless a distribution mended them."""
+
+
+class State(StrEnum):
+    """How good something is."""
+
+    OK = "ok"
+    WARN = "warn"
+    FAIL = "fail"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One thing that was tried."""
+
+    name: str
+    state: State
+    says: str
+    do: str = ""
+    """What would mend it, as something that a person can do."""
+
+
+#: Limits that a notebook tries to pass, by the sentence that is true when they hold. Each sets the
+#: variable `holds`.
+TRIALS = {
+    "no network": """
+import socket
+holds = True
+for address in ("127.0.0.1", "169.254.169.254", "1.1.1.1"):
+    try:
+        socket.create_connection((address, 80), timeout=0.5)
+        holds = False
+    except ConnectionRefusedError:
+        holds = holds and address == "127.0.0.1"
+    except OSError:
+        pass
+""",
+    "files read-only": """
+import os
+holds = not any(os.access(folder, os.W_OK) for folder in ("/", "/usr", "/etc", "/dev", "/var/tmp"))
+""",
+    "processes limited": """
+import os, signal, time
+children, holds = [], False
+try:
+    while len(children) < 150:
+        child = os.fork()
+        if child == 0:
+            time.sleep(20)
+            os._exit(0)
+        children.append(child)
+except OSError:
+    holds = True
+for child in children:
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+""",
+    "scratch space limited": """
+import os
+holds = False
+try:
+    with open("fill", "wb") as file:
+        for _ in range(64):
+            file.write(bytes(1 << 20))
+            file.flush()
+except OSError:
+    holds = True
+os.unlink("fill")
+""",
+}
+MEMORY = "memory limited"
+BALLOON = """
+import time
+kept = []
+for _ in range(64):
+    kept.append(bytearray(b"x") * (32 << 20))
+    time.sleep(0.02)
+"""
+
+
+def examine(state: Path) -> Iterator[Check]:
+    """Try everything, slowest things last.
+
+    Args:
+        state: The course's `.grader/`, which need not be there.
+    """
+    yield _software()
+    yield from _machine(state)
+    boxes = []
+    for found in (*_docker(), *_bubblewrap()):
+        yield found
+        boxes += [found.name] * (found.state is State.OK and found.name.startswith("limits in "))
+    yield _graphics()
+    if boxes:
+        names = " and ".join(name.removeprefix("limits in ") for name in boxes)
+        yield Check(name="sandbox", state=State.OK, says=f"students' notebooks can run in {names}")
+    else:
+        yield Check(
+            name="sandbox",
+            state=State.FAIL,
+            says="no sandbox here holds student code",
+            do="mend docker or bubblewrap above; `--sandbox process` isolates nothing",
+        )
+
+
+def limits_that_break(sandbox: Sandbox, limits: Limits = LIMITS) -> list[str]:
+    """Run a notebook that tries to pass its limits; returns those that did not hold.
+
+    Raises:
+        SandboxFault: the sandbox does not work at all.
+    """
+    sources = [f"{source}\nlimit_{n} = holds" for n, source in enumerate(TRIALS.values())]
+    cells = tuple(Cell(CellKind.CODE, source) for source in [*sources, BALLOON])
+    probes = tuple(
+        Probe(id=name, request={"op": "capture", "name": f"limit_{n}"}, time_s=10)
+        for n, name in enumerate(TRIALS)
+    )
+    run = execute(
+        Submission(student="doctor", assignment="doctor", cells=cells),
+        Plan(assignment="doctor", limits=limits, probes=probes, seed=1, image=sandbox.image),
+        sandbox,
+        None,
+    )
+    broken = [name for name in TRIALS if run.evidence.observed(name).value is not True]
+    last = run.evidence.cells[-1] if run.evidence.cells else None
+    held = last is not None and (last.index, last.status) == (len(TRIALS), CellStatus.MEMORY)
+    return broken if held else [*broken, MEMORY]
+
+
+def _software() -> Check:
+    says = f"Python {platform.python_version()}, torch {metadata.version('torch')}"
+    return Check(name="python", state=State.OK, says=f"{says} on {platform.platform(terse=True)}")
+
+
+def _machine(state: Path) -> Iterator[Check]:
+    folder = next(path for path in (state, *state.absolute().parents) if path.is_dir())
+    free_gib = shutil.disk_usage(folder).free / 2**30
+    memory_gib = psutil.virtual_memory().total / 2**30
+    fits = int(memory_gib * 1024 // Limits().memory_mib)
+    yield Check(
+        name="machine",
+        state=State.OK if fits else State.WARN,
+        says=f"{os.cpu_count()} processors, {memory_gib:.0f} GiB of memory: room for {fits} "
+        f"notebooks at a time at {Limits().memory_mib} MiB each",
+    )
+    yield Check(
+        name="disk",
+        state=State.OK if free_gib >= LEAST_DISK_GIB else State.WARN,
+        says=f"{free_gib:.0f} GiB free in {folder}",
+        do="" if free_gib >= LEAST_DISK_GIB else f"make room: {LEAST_DISK_GIB} GiB are not much",
+    )
+
+
+def _docker() -> Iterator[Check]:
+    try:
+        client = engine.connect()
+    except GraderError as error:
+        yield Check(
+            name="engine", state=State.WARN, says=str(error), do="start Docker, or use bubblewrap"
+        )
+        return
+    with closing(client):
+        try:
+            yield _engine(client.version(), client.info())
+            yield (image := _image(client))
+        except (DockerException, requests.RequestException) as error:
+            yield Check(name="engine", state=State.FAIL, says=str(error), do="look at its log")
+            return
+    if image.state is State.OK:
+        yield _live("docker", DockerSandbox)
+
+
+def _engine(version: dict[str, Any], about: dict[str, Any]) -> Check:
+    parts = {part["Name"]: part["Version"] for part in version.get("Components") or ()}
+    runc = parts.get("runc", "")
+    safeguards = [text.split("name=")[-1].split(",")[0] for text in about["SecurityOptions"] or ()]
+    lacking = [name for name in ("MemoryLimit", "PidsLimit", "CpuCfsQuota") if not about.get(name)]
+    says = (
+        f"{version['Version']}, runc {runc or 'unknown'}, control groups version "
+        f"{about.get('CgroupVersion', '1')}, {', '.join(safeguards)}"
+    )
+    if lacking:
+        do = f"the engine says that it has no {', '.join(lacking)}: turn the control groups on"
+        return Check(name="engine", state=State.FAIL, says=says, do=do)
+    digits = runc.split("+")[0].split("-")[0].split(".")
+    if all(part.isdecimal() for part in digits) and tuple(map(int, digits)) < SAFE_RUNC:
+        wanted = ".".join(map(str, SAFE_RUNC))
+        do = f"runc before {wanted} has known escapes, unless your distribution mended it: update"
+        return Check(name="engine", state=State.WARN, says=says, do=do)
+    return Check(name="engine", state=State.OK, says=says)
+
+
+def _image(client: Any) -> Check:
+    named = os.environ.get("GRADER_BASE_IMAGE")
+    for base in [named] if named else [OFFICIAL_BASE, OWN_BASE]:
+        try:
+            found = client.images.get(read_recipe(base, os.environ).tag)
+        except ImageNotFound:
+            continue
+        size_mib = found.attrs["Size"] / 2**20
+        says = f"{found.tags[0]} ({size_mib:.0f} MiB)"
+        return Check(name="runner image", state=State.OK, says=says)
+    return Check(
+        name="runner image",
+        state=State.WARN,
+        says="not built yet for this version, so its limits were not tried",
+        do="`grader run` builds it on first use; run `grader doctor` again after that",
+    )
+
+
+def _bubblewrap() -> Iterator[Check]:
+    if missing := bubblewrap.why_not():
+        do = "only needed where there is no Docker engine"
+        yield Check(name="bubblewrap", state=State.WARN, says=missing, do=do)
+        return
+    yield Check(name="bubblewrap", state=State.OK, says="makes namespaces, filters system calls")
+    yield _live("bubblewrap", BubblewrapSandbox)
+
+
+def _live(name: str, make: type[DockerSandbox] | type[BubblewrapSandbox]) -> Check:
+    name = f"limits in {name}"
+    try:
+        with closing(make()) as sandbox:
+            broken = limits_that_break(sandbox)
+    except GraderError as error:
+        do = "this must work before anything is graded"
+        return Check(name=name, state=State.FAIL, says=f"an empty notebook failed: {error}", do=do)
+    if broken:
+        says = f"these do not hold: {', '.join(broken)}"
+        do = "grade on another machine, or turn on what the engine lacks"
+        return Check(name=name, state=State.FAIL, says=says, do=do)
+    return Check(name=name, state=State.OK, says=f"{', '.join([*TRIALS, MEMORY])}: all hold")
+
+
+def _graphics() -> Check:
+    try:
+        gpus = engine.list_gpus("all")
+    except InputError:
+        return Check(
+            name="GPU", state=State.OK, says="none; rubrics that ask for one cannot run here"
+        )
+    try:
+        with closing(engine.connect()) as client:
+            about = client.info()
+    except (GraderError, DockerException, requests.RequestException):
+        about = {}
+    # Either way of handing out GPUs: the toolkit's own runtime, or devices that the engine lists.
+    ways = [*(about.get("Runtimes") or ()), *(str(d) for d in about.get("DiscoveredDevices") or ())]
+    if any("nvidia" in way for way in ways):
+        return Check(name="GPU", state=State.OK, says=f"{len(gpus)}: {', '.join(gpus)}")
+    return Check(
+        name="GPU",
+        state=State.WARN,
+        says=f"{len(gpus)} here, but the engine lists no NVIDIA runtime",
+        do="install the NVIDIA container toolkit and restart the engine",
+    )

@@ -1,0 +1,276 @@
+"""Run the guest in a container of its own, one for each submission.
+
+Covers: everything that the policy in `grader/sandbox/policy.py` names. No network, no rights, no
+host files but the course's data (read-only), a read-only root, and limits on memory, processes,
+CPU, scratch space and open files that the host's kernel holds; all processes die with the box.
+
+Does not cover: a bug in the host's kernel or in runc (another `runtime`, such as gVisor, narrows
+that), timing channels between boxes, and what a student's program finds in GPU memory.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import requests
+from docker.errors import APIError, NotFound
+
+from grader.errors import InputError, SandboxFault
+from grader.frames import FrameReader
+from grader.plan import Limits
+from grader.sandbox import environment
+from grader.sandbox.base import Cause, Stopped
+from grader.sandbox.engine import (
+    ENGINE_ERRORS,
+    Attached,
+    connect,
+    list_gpus,
+    translated,
+    unreadable,
+)
+from grader.sandbox.image import runner_image
+from grader.sandbox.pipes import Conversation, Tail, start
+from grader.sandbox.policy import Request, assert_policy
+from grader.sandbox.seccomp import profile_text
+
+PYTHON = "/opt/grader/bin/python"
+COMMAND = (PYTHON, *environment.GUEST_FLAGS, environment.GUEST)
+RUN_LABEL, DEADLINE_LABEL = "grader.run", "grader.deadline"
+GRACE_S = 60.0
+"""How long past its last possible moment a container may stay before anybody's start removes it."""
+
+
+def why_not() -> str:
+    """Say why there is no usable engine, or nothing if there is one."""
+    try:
+        connect().close()
+    except SandboxFault as fault:
+        return str(fault)
+    return ""
+
+
+class DockerSandbox:
+    """Containers on one engine; see the module's docstring for what they cover.
+
+    Args:
+        state: The course's `.grader/`; nothing of a container is kept there.
+        gpus: all, none, or numbers such as `0,1`; each is given to one submission at a time.
+        runtime: Name of another runtime that the engine knows, such as `runsc`.
+        say: Gets a line for each step of building the runner image.
+        command: The guest, to run another one in tests.
+    """
+
+    name = "docker"
+    watch_memory = False
+
+    def __init__(
+        self,
+        *,
+        state: Path | None = None,
+        gpus: str = "none",
+        runtime: str | None = None,
+        say: Callable[[str], None] = lambda line: None,
+        command: tuple[str, ...] = COMMAND,
+    ) -> None:
+        """Connect, remove what a crash of ours left behind, and find or build the image."""
+        del state
+        self.command, self.runtime = command, runtime
+        devices = list_gpus(gpus)
+        self._gpus = queue.SimpleQueue[str]() if devices else None
+        for device in devices:
+            self._put_back(device)
+        self._readable: set[Path] = set()
+        self._run_id = uuid.uuid4().hex
+        self._closed, self._closing = False, threading.Lock()
+        self._client = connect()
+        with translated("the engine cannot be used"):
+            self._check_runtime()
+            self.reap()
+            self.image = runner_image(self._client, say)
+            described = self._api.inspect_image(self.image)
+        # A name without a value takes a variable of the image away.
+        self._inherited = [text.split("=", 1)[0] for text in described["Config"]["Env"] or ()]
+        self._seccomp = profile_text()
+
+    def run(self, box: bytes, reader: FrameReader, *, limits: Limits, data: Path | None) -> Stopped:
+        """See `Sandbox.run`."""
+        with self._gpu(limits) as gpu:
+            begun = reader.started = time.monotonic()  # waiting for a GPU is nobody's time
+            request = self._request(limits, data, gpu)
+            container = self._create(request)
+            try:
+                return self._converse(container, request, box, reader, begun)
+            finally:
+                self._remove(container)
+
+    def reap(self) -> int:
+        """Remove containers of any earlier run whose last moment has passed; returns how many."""
+        reaped = 0
+        for found in self._api.containers(all=True, filters={"label": DEADLINE_LABEL}):
+            deadline = found["Labels"].get(DEADLINE_LABEL, "")
+            if deadline.isdecimal() and int(deadline) < time.time():
+                self._remove(found["Id"])
+                reaped += 1
+        return reaped
+
+    def close(self) -> None:
+        """Remove every container of this run, so that whoever waits for one returns at once."""
+        with self._closing:
+            if self._closed:
+                return
+            self._closed = True
+        with contextlib.suppress(*ENGINE_ERRORS):
+            ours = {"label": f"{RUN_LABEL}={self._run_id}"}
+            for found in self._api.containers(all=True, filters=ours):
+                self._remove(found["Id"])
+        self._client.close()
+
+    @property
+    def _api(self) -> Any:
+        """The SDK's own calls, without the objects that ask once more for each."""
+        return self._client.api
+
+    def _check_runtime(self) -> None:
+        """Refuse a runtime that the engine does not know; it cannot list those with a dot."""
+        if self.runtime is None or "." in self.runtime:
+            return
+        known = self._client.info().get("Runtimes") or {}
+        if self.runtime not in known:
+            raise InputError(
+                f"--runtime: this engine knows no {self.runtime!r}, only "
+                f"{', '.join(sorted(known))}; register it in the engine's daemon.json"
+            )
+
+    def _request(self, limits: Limits, data: Path | None, gpu: str | None) -> Request:
+        longest_s = limits.start_s + limits.total_s + limits.slack_s + GRACE_S
+        variables = environment.variables(
+            work=environment.WORK,
+            path=environment.DOCKER_PATH,
+            threads=limits.threads,
+            gpu=limits.gpu,
+        )
+        return Request(
+            image=self.image,
+            command=self.command,
+            environment=variables,
+            inherited=tuple(name for name in self._inherited if name not in variables),
+            limits=limits,
+            seccomp=self._seccomp,
+            data=self._checked(data) if data else None,
+            runtime=self.runtime,
+            gpu=gpu,
+            labels={
+                RUN_LABEL: self._run_id,
+                DEADLINE_LABEL: str(int(time.time() + longest_s)),
+            },
+        )
+
+    def _checked(self, data: Path) -> Path:
+        """Refuse data that the student's user could not read; that would look like their doing."""
+        whole = data.resolve()
+        if whole not in self._readable:
+            if barred := unreadable(whole):
+                raise InputError(
+                    f"{barred}: other users cannot read this, and a sandbox is one: "
+                    f"chmod -R o+rX {whole}"
+                )
+            self._readable.add(whole)
+        return whole
+
+    def _create(self, request: Request) -> str:
+        if self._closed:
+            raise SandboxFault("the sandbox is closed")
+        with translated("the engine made no container"):
+            return str(self._api.create_container_from_config(request.config())["Id"])
+
+    def _converse(
+        self, container: str, request: Request, box: bytes, reader: FrameReader, begun: float
+    ) -> Stopped:
+        api = self._api
+        with translated("the engine did not start a container"):
+            assert_policy(api.inspect_container(container), request)
+            # Attached before the start, so that no byte is lost.
+            attached = api.attach_socket(
+                container, {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
+            )
+            connection = Attached(attached)
+            try:
+                api.start(container)
+            except BaseException:
+                connection.close()
+                raise
+        conversation, tail = Conversation(reader), Tail()
+        try:
+            start(lambda: connection.send(box))
+            conversation.listen(connection.stdout(tail))
+            cause = conversation.wait()
+        finally:
+            # First: while nobody drains the connection, the engine can neither kill nor remove.
+            connection.close()
+        if conversation.problem:
+            raise SandboxFault(f"the engine hung up on us: {conversation.problem}")
+        return Stopped(
+            cause=cause,
+            wall_s=time.monotonic() - begun,
+            log_tail=str(tail),
+            violation=conversation.violation,
+            **self._autopsy(container, cause, reader),
+        )
+
+    def _autopsy(self, container: str, cause: Cause, reader: FrameReader) -> dict[str, Any]:
+        """Wait for the first process to be gone, or see to it, and ask how it ended."""
+        api = self._api
+        with translated("the engine lost a container"):
+            if cause is Cause.EXITED:
+                self._wait(container, reader)
+            else:
+                self._kill(container)
+            state = api.inspect_container(container)["State"]
+        # The engine counts a kill of any process in the box. The count in the control group itself
+        # is gone by now; the guest, which lives in that group, has read it for its last receipt.
+        return {"exit_code": state["ExitCode"], "oom_killed": bool(state["OOMKilled"])}
+
+    def _wait(self, container: str, reader: FrameReader) -> None:
+        """Wait for a guest that has closed its output; kill it if it stays nevertheless."""
+        left_s = max(1.0, reader.deadline() - time.monotonic())
+        try:
+            self._api.wait(container, timeout=left_s)
+        except requests.RequestException:  # the SDK's way of saying that the time is over
+            self._kill(container)
+
+    def _kill(self, container: str) -> None:
+        with contextlib.suppress(APIError):  # it has just ended by itself
+            self._api.kill(container)
+
+    def _remove(self, container: str) -> None:
+        with contextlib.suppress(NotFound), translated("a container cannot be removed"):
+            try:
+                self._api.remove_container(container, v=True, force=True)
+            except APIError as error:
+                if error.status_code != requests.codes.conflict:  # somebody else is removing it
+                    raise
+
+    @contextlib.contextmanager
+    def _gpu(self, limits: Limits) -> Iterator[str | None]:
+        """Lend one GPU for the time of one run; wait for it if all are lent."""
+        if not limits.gpu:
+            yield None
+            return
+        if self._gpus is None:
+            raise SandboxFault("the plan asks for a GPU, and --gpus names none")
+        device = self._gpus.get()
+        try:
+            yield device
+        finally:
+            self._put_back(device)
+
+    def _put_back(self, device: str) -> None:
+        if self._gpus is not None:
+            self._gpus.put(device)

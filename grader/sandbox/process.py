@@ -1,0 +1,171 @@
+"""Run the guest as a plain process on this machine: for one's own notebooks only.
+
+Covers: a fresh working folder that is removed afterwards, an environment of fixed variables, time
+limits, and the end of every process that was started. Memory is watched by the guest.
+
+Does not cover: anything else. The notebook has the user's rights, files and network; it can read
+and change what the user can, leave things behind, fill the disk, and look into the grader. So it
+is right for a student's self-check and for the project's own samples, and never for a class.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+
+from grader.errors import SandboxFault
+from grader.frames import FrameReader
+from grader.plan import Limits
+from grader.sandbox import environment
+from grader.sandbox.base import Stopped
+from grader.sandbox.pipes import converse
+
+COMMAND = (sys.executable, *environment.GUEST_FLAGS, str(environment.GUEST_ON_HOST))
+NEW_GROUP_ON_WINDOWS = 0x200  # subprocess.CREATE_NEW_PROCESS_GROUP, which only Windows has
+NEEDED_ON_WINDOWS = ("SYSTEMROOT", "WINDIR", "COMSPEC", "PATHEXT", "NUMBER_OF_PROCESSORS")
+
+
+class ProcessSandbox:
+    """Plain processes; see the module's docstring for how little they cover.
+
+    Files of one run, removed at its end::
+
+        <temporary>/grader-*/
+          work/        working folder and home; a copy of the course's data in `data/`
+          tmp/         temporary files
+
+    Args:
+        command: The guest, to run another one in tests.
+    """
+
+    name = "process"
+    watch_memory = True
+
+    def __init__(self, *, command: tuple[str, ...] = COMMAND) -> None:
+        """Nothing is started before the first run."""
+        self.command = command
+        self.image = environment.identity_of_this_python()
+        self._running: dict[int, str] = {}
+        self._lock = threading.Lock()
+
+    def run(self, box: bytes, reader: FrameReader, *, limits: Limits, data: Path | None) -> Stopped:
+        """See `Sandbox.run`."""
+        with _folder(data) as base:
+            work = str(base / "work")
+            process = self._start(base, limits)
+            with self._lock:
+                self._running[process.pid] = work
+            try:
+                return converse(process, box, reader, lambda: kill_all(process.pid, work))
+            finally:
+                with self._lock:
+                    del self._running[process.pid]
+
+    def close(self) -> None:
+        """Kill what still runs."""
+        with self._lock:
+            running = list(self._running.items())
+        for pid, work in running:
+            kill_all(pid, work)
+
+    def _start(self, base: Path, limits: Limits) -> subprocess.Popen[bytes]:
+        try:
+            return subprocess.Popen(
+                self.command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                cwd=base / "work",
+                env=variables(base, limits),
+                # In a group of its own, so that Ctrl-C reaches only us and we decide what it means.
+                start_new_session=os.name == "posix",
+                creationflags=NEW_GROUP_ON_WINDOWS if os.name == "nt" else 0,
+            )
+        except OSError as error:
+            raise SandboxFault(f"the guest cannot be started: {error}") from error
+
+
+def variables(base: Path, limits: Limits) -> dict[str, str]:
+    """Give the whole environment of the guest.
+
+    Args:
+        base: The folder of this run.
+        limits: For threads and GPU.
+    """
+    work, scripts = str(base / "work"), str(Path(sys.executable).parent)
+    told = environment.variables(
+        work=work,
+        path=os.pathsep.join([scripts, os.defpath]),
+        threads=limits.threads,
+        gpu=limits.gpu,
+    )
+    told |= dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(base / "tmp"))
+    if os.name == "nt":
+        told["USERPROFILE"] = work
+        told |= {name: os.environ[name] for name in NEEDED_ON_WINDOWS if name in os.environ}
+    return told
+
+
+def kill_all(pid: int, work: str) -> None:
+    """Kill a guest and everything that it or the student started.
+
+    Args:
+        pid: The guest, which leads a process group of its own where there are such.
+        work: Home of this run. A process that cut all ties of kinship still carries it in its
+            environment.
+    """
+    family: list[psutil.Process] = []
+    with contextlib.suppress(psutil.Error):
+        guest = psutil.Process(pid)
+        family = [guest, *guest.children(recursive=True)]
+    if family and os.name == "posix":
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(pid, signal.SIGKILL)
+    for process in [*family, *_strays(work)]:
+        with contextlib.suppress(psutil.Error):
+            process.kill()
+
+
+def _strays(work: str) -> Iterator[psutil.Process]:
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):  # somebody else's, or just gone
+            if process.environ().get("HOME") == work:
+                yield process
+
+
+@contextlib.contextmanager
+def _folder(data: Path | None) -> Iterator[Path]:
+    """Make the files of one run.
+
+    Raises:
+        SandboxFault: the disk is full, or the data cannot be read.
+    """
+    with tempfile.TemporaryDirectory(prefix="grader-", ignore_cleanup_errors=True) as name:
+        base = Path(name)
+        try:
+            (base / "work").mkdir()
+            (base / "tmp").mkdir()
+            if data is not None:
+                _copy(data, base / "work" / "data")
+        except (OSError, shutil.Error) as error:
+            raise SandboxFault(f"the working folder cannot be made: {error}") from error
+        yield base
+
+
+def _copy(data: Path, there: Path) -> None:
+    """Copy the course's data, which a link would let a notebook change, and take write rights."""
+    shutil.copytree(data, there)
+    for root, _, files in os.walk(there):
+        for name in files:
+            Path(root, name).chmod(0o444)
+        Path(root).chmod(0o555)

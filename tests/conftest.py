@@ -1,0 +1,76 @@
+"""Sandboxes for tests: skipped with a reason where there is none, unless there must be one."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+
+import pytest
+from boxes import Opener
+
+from grader.sandbox import bubblewrap, docker
+from grader.sandbox.base import Sandbox
+from grader.sandbox.bubblewrap import BubblewrapSandbox
+from grader.sandbox.docker import DockerSandbox
+from grader.sandbox.process import ProcessSandbox
+
+
+def require(name: str, reason: str) -> None:
+    """Skip where a sandbox cannot be had, fail where GRADER_REQUIRE_<NAME> says that it must be."""
+    if not reason:
+        return
+    if os.environ.get(f"GRADER_REQUIRE_{name.upper()}") == "1":
+        pytest.fail(f"{name} is required here: {reason}")
+    pytest.skip(f"{name}: {reason}")
+
+
+def open_sandbox(name: str, guest: str = "") -> Sandbox:
+    """Make a sandbox with our guest, or with a stand-in given as Python source."""
+    if name == "docker":
+        lines: list[str] = []  # pytest shows nothing of a build that goes well
+        command = (docker.PYTHON, "-I", "-c", guest) if guest else docker.COMMAND
+        return DockerSandbox(command=command, say=lines.append)
+    if name == "bubblewrap":
+        command = (sys.executable, "-I", "-c", guest) if guest else bubblewrap.COMMAND
+        return BubblewrapSandbox(command=command)
+    if guest:
+        return ProcessSandbox(command=(sys.executable, "-I", "-c", guest))
+    return ProcessSandbox()
+
+
+@pytest.fixture(scope="session")
+def opened() -> Iterator[Opener]:
+    """Open sandboxes, each kind and guest once a session; all are closed at the end."""
+    kept: dict[tuple[str, str], Sandbox] = {}
+    reasons: dict[str, str] = {"process": ""}
+
+    def give(name: str, guest: str = "") -> Sandbox:
+        if name not in reasons:
+            reasons[name] = docker.why_not() if name == "docker" else bubblewrap.why_not()
+        require(name, reasons[name])
+        if (name, guest) not in kept:
+            kept[name, guest] = open_sandbox(name, guest)
+        return kept[name, guest]
+
+    yield give
+    for sandbox in kept.values():
+        sandbox.close()
+
+
+@pytest.fixture
+def docker_sandbox(opened: Opener) -> Sandbox:
+    """Containers on the engine of this machine."""
+    return opened("docker")
+
+
+@pytest.fixture
+def bubblewrap_sandbox(opened: Opener) -> Sandbox:
+    """Namespaces made by bubblewrap."""
+    return opened("bubblewrap")
+
+
+@pytest.fixture
+def process_sandbox(opened: Opener) -> Sandbox:
+    """Plain processes."""
+    return opened("process")
