@@ -1,0 +1,279 @@
+"""The `grader` command: parse, one call, show."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+
+from grader import __version__
+from grader.display import console
+from grader.errors import Fault, InputError, RubricError
+from grader.options import BAD_INPUT, INTERRUPTED, OUR_BUG, Options
+
+EXIT_CODES = """\b
+Exit codes: 0 all scored; 1 some need a person (check: problems found);
+2 bad input; 3 a bug of the grader or a fault of the machine; 130 interrupted.
+"""
+SANDBOXES = ("auto", "docker", "bubblewrap", "process")
+
+sandbox_option = click.option(
+    "--sandbox",
+    type=click.Choice(SANDBOXES),
+    default="auto",
+    show_default=True,
+    help="Where student code runs. auto: docker if an engine answers, else bubblewrap.",
+)
+course_option = click.option(
+    "--course",
+    type=click.Path(path_type=Path),
+    help="Folder with rubrics/ and reference/, if it is not at or above where you are.",
+)
+rubric_option = click.option(
+    "--rubric", type=click.Path(path_type=Path), help="Use this rubric instead of the course's."
+)
+out_option = click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("reports"),
+    show_default=True,
+    help="Folder of the reports.",
+)
+jobs_option = click.option(
+    "--jobs", type=click.IntRange(1), help="Submissions at a time; one a processor if left out."
+)
+trust_option = click.option(
+    "--trust-students",
+    is_flag=True,
+    help="Let --sandbox process run several students, though it isolates nothing.",
+)
+
+
+@click.group(epilog=EXIT_CODES)
+@click.version_option(__version__)
+def grader() -> None:
+    """Grade deep-learning notebooks against a rubric, in sandboxes that know no answers.
+
+    \b
+    A TA's first hour:
+      grader doctor                 what this machine can do
+      grader verify nyu_hw4         prove a rubric with its sample submissions
+      grader run submissions/       execute, score, write reports/
+      grader score submissions/     after a change of points or tolerances
+
+    \b
+    A student's:
+      grader check nyu_hw4.ipynb    before uploading
+    """  # noqa: D301 - click reads the backspace character as "leave these lines alone"
+
+
+@grader.command(epilog=EXIT_CODES)
+@click.argument("submissions", type=click.Path(path_type=Path))
+@out_option
+@rubric_option
+@course_option
+@sandbox_option
+@jobs_option
+@trust_option
+@click.option("--student", "students", multiple=True, help="Only this student; may be repeated.")
+@click.option("--gpus", default="none", show_default=True, help="all, none, or numbers: 0,1")
+@click.option("--cell-time", type=click.FloatRange(0.1), help="Seconds a cell may take.")
+@click.option("--time-limit", type=click.FloatRange(1), help="Seconds a notebook may take.")
+@click.option("--memory", type=click.IntRange(256), help="MiB a submission may use.")
+@click.option("--runtime", help="Docker runtime, such as runsc for gVisor.")
+@click.option("--fresh", is_flag=True, help="Execute anew what is already known.")
+def run(
+    submissions: Path,
+    course: Path | None,
+    sandbox: str,
+    runtime: str | None,
+    gpus: str,
+    trust_students: bool,
+    **given: Any,
+) -> int:
+    """Execute what is new or changed in SUBMISSIONS, score it, write reports.
+
+    SUBMISSIONS is a folder of assignments, or one assignment's folder of students. The rubric is
+    found by the assignment's name. A second run executes only what is new or changed.
+    """
+    from grader import run as running
+    from grader.course import find_course
+    from grader.intake.folders import assignments_in, students_in
+    from grader.sandbox.choose import Wish, choose
+
+    screen = console()
+    found = find_course(submissions, course)
+    assignments = assignments_in(submissions, found.slugs)
+    _one_rubric(given["rubric"], assignments)
+    options = _options(given, gpu=gpus != "none")
+    students = options.students or [s for _, folder in assignments for s in students_in(folder)]
+    wish = Wish(
+        name=sandbox, gpus=gpus, runtime=runtime, trusted=trust_students or len(set(students)) < 2
+    )
+    with choose(wish, found.state, screen) as chosen:
+        return running.run(found, assignments, chosen, screen, options)
+
+
+@grader.command(epilog=EXIT_CODES)
+@click.argument("submissions", type=click.Path(path_type=Path), default=Path("submissions"))
+@out_option
+@rubric_option
+@course_option
+def score(submissions: Path, course: Path | None, **given: Any) -> int:
+    """Score again from what was executed before, executing nothing.
+
+    For a change of points, tolerances, mistakes or the reference. A question that asks something
+    else than before is left unscored, and the report says so.
+    """
+    from grader import run as running
+    from grader.course import find_course
+    from grader.intake.folders import assignments_in
+
+    found = find_course(submissions, course)
+    assignments = assignments_in(submissions, found.slugs)
+    _one_rubric(given["rubric"], assignments)
+    return running.rescore(found, assignments, console(), _options(given))
+
+
+@grader.command(epilog=EXIT_CODES)
+@click.argument("notebook", type=click.Path(path_type=Path))
+@click.option("--assignment", help="Its slug, if the notebook is not named like it.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@course_option
+def check(notebook: Path, assignment: str | None, as_json: bool, course: Path | None) -> int:
+    """Check your own NOTEBOOK before you upload it.
+
+    Runs it from top to bottom in a fresh kernel on this machine and looks at every asked name. It
+    reads <slug>.check.json, which came with the assignment, from beside the notebook.
+    """
+    from grader.commands import check_notebook
+
+    return check_notebook(notebook, assignment, course, console(), as_json=as_json)
+
+
+@grader.command(epilog=EXIT_CODES)
+@click.argument("slug")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("release"),
+    show_default=True,
+    help="Folder that gets a folder named like the assignment.",
+)
+@course_option
+def release(slug: str, out: Path, course: Path | None) -> int:
+    """Write what students get for SLUG: template, data, self-check file."""
+    from grader.commands import release_assignment
+
+    return release_assignment(slug, out, course, console())
+
+
+@grader.command(epilog=EXIT_CODES)
+@click.argument("slugs", nargs=-1)
+@course_option
+@sandbox_option
+@jobs_option
+@trust_option
+def verify(slugs: tuple[str, ...], course: Path | None, sandbox: str, **given: Any) -> int:
+    """Prove rubrics: the solution earns everything, the template nothing, samples what they must.
+
+    Without SLUG all rubrics of the course are verified.
+    """
+    from grader.commands import verify_rubrics
+    from grader.sandbox.choose import Wish
+
+    wish = Wish(name=sandbox, trusted=given["trust_students"])
+    return verify_rubrics(slugs, course, wish, given["jobs"] or 0, console())
+
+
+@grader.command(epilog=EXIT_CODES)
+@course_option
+def doctor(course: Path | None) -> int:
+    """Say what this machine can do: engine, image, limits that really hold, GPU."""
+    from grader.commands import examine_machine
+
+    return examine_machine(course, console())
+
+
+@grader.command(epilog=EXIT_CODES)
+@click.argument("submissions", type=click.Path(path_type=Path), default=Path("submissions"))
+@course_option
+def status(submissions: Path, course: Path | None) -> int:
+    """Say what is executed, what is new or changed, and what needs a person because of a fault."""
+    from grader.commands import show_status
+
+    return show_status(submissions, course, console())
+
+
+@grader.group()
+def rubric() -> None:
+    """Look at rubrics."""
+
+
+@rubric.command(name="show", epilog=EXIT_CODES)
+@click.argument("slug")
+@rubric_option
+@course_option
+def rubric_show(slug: str, course: Path | None, rubric: Path | None) -> int:
+    """Read SLUG's rubric, say every problem, or print its resolved points."""
+    from grader.commands import show_rubric
+
+    return show_rubric(slug, course, rubric, console())
+
+
+def _options(given: dict[str, Any], *, gpu: bool = False) -> Options:
+    named = {"cell_time": "cell_s", "time_limit": "total_s", "memory": "memory_mib"}
+    limits = {field: given[key] for key, field in named.items() if given.get(key) is not None}
+    if gpu:
+        limits["gpu"] = True
+    return Options(
+        out=given["out"],
+        rubric=given["rubric"],
+        jobs=given.get("jobs") or 0,
+        students=tuple(given.get("students", ())),
+        fresh=bool(given.get("fresh")),
+        limits=limits,
+    )
+
+
+def _one_rubric(rubric: Path | None, assignments: list[tuple[str, Path]]) -> None:
+    if rubric is not None and len(assignments) != 1:
+        names = ", ".join(slug for slug, _ in assignments)
+        raise InputError(f"--rubric: expected one assignment's folder, found {names}")
+
+
+def main() -> None:
+    """Run the command; the one boundary where errors become sentences and exit codes."""
+    stderr = Console(stderr=True, highlight=False)
+    try:
+        code = grader(standalone_mode=False)
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        stderr.print("\n[bold]interrupted[/]: what is finished is kept; the same command goes on")
+        code = INTERRUPTED
+    except click.ClickException as error:
+        error.show()
+        code = BAD_INPUT
+    except InputError as error:
+        for problem in error.problems if isinstance(error, RubricError) else [str(error)]:
+            stderr.print(problem, markup=False, soft_wrap=True)
+        code = BAD_INPUT
+    except Fault as error:
+        stderr.print(f"fault: {error}", markup=False, soft_wrap=True)
+        code = OUR_BUG
+    except Exception:  # noqa: BLE001 - the last boundary: a bug of ours becomes a file to send us
+        stderr.print(f"a bug of the grader: please report {_crash_log()}", soft_wrap=True)
+        code = OUR_BUG
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _crash_log() -> Path:
+    path = Path(f"grader-crash-{time.strftime('%Y%m%d-%H%M%S')}.log")
+    told = {"version": __version__, "argv": sys.argv[1:], "python": sys.version}
+    path.write_text(json.dumps(told) + "\n" + traceback.format_exc(), encoding="utf-8")
+    return path

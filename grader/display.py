@@ -1,0 +1,155 @@
+"""What a person sees: live progress, plain lines where there is no terminal, summary tables."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Sequence
+from types import TracebackType
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+from grader.report.tables import defused
+from grader.verdict import Score, Status
+
+#: Below this many students the summary has a row for each.
+ROWS_SHOWN = 40
+STYLES = {Status.COMPLETE: "green", Status.NEEDS_PERSON: "magenta", Status.MISSING: "dim"}
+
+
+def console() -> Console:
+    """Standard output; where it is no terminal, wide enough for a line to be read in a log."""
+    found = Console()
+    return found if found.is_terminal else Console(width=120)
+
+
+class Display:
+    """Shows a batch's progress; a `grader.batch.Listener`."""
+
+    def __init__(self, console: Console, title: str) -> None:
+        """Prepare to show how the submissions of the assignment `title` get on."""
+        self.console, self.title, self.total = console, title, 0
+        self.running: list[str] = []
+        self.done = self.faults = 0
+        self._lock = threading.Lock()
+        self._task = TaskID(0)
+        self._progress: Progress | None = None
+
+    def __enter__(self) -> Display:
+        """Show nothing yet."""
+        return self
+
+    def planned(self, count: int) -> None:
+        """Start showing that so many submissions are to be executed."""
+        self.total = count
+        if self.console.is_terminal and count:
+            self._progress = Progress(
+                SpinnerColumn(),
+                TextColumn("[bold]{task.description}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TimeElapsedColumn(),
+                TextColumn("ETA"),
+                TimeRemainingColumn(),
+                TextColumn("{task.fields[running]}"),
+                console=self.console,
+                transient=True,
+            )
+            self._progress.start()
+            self._task = self._progress.add_task(self.title, total=count, running="")
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Stop showing."""
+        if self._progress:
+            self._progress.stop()
+
+    def began(self, student: str) -> None:
+        """A submission went into a sandbox."""
+        with self._lock:
+            self.running.append(student)
+            self._refresh()
+
+    def retried(self, student: str, why: str) -> None:
+        """A fault of ours; the submission is tried once more."""
+        self.console.print(f"  [yellow]retry[/] {shown(student)}: {shown(why)}", highlight=False)
+
+    def finished(self, student: str, says: str, *, fault: bool) -> None:
+        """A submission is done."""
+        with self._lock:
+            if student in self.running:
+                self.running.remove(student)
+            self.done += 1
+            self.faults += fault
+            self._refresh()
+        if fault:
+            says = f"needs a person: {says}"
+        if self._progress is None or fault:
+            place = f"[{self.done}/{self.total}] "
+            self.console.print(escape(place) + f"{shown(student)}: {shown(says)}", highlight=False)
+
+    def _refresh(self) -> None:
+        if self._progress:
+            running = ", ".join(self.running[:4]) + (" …" if len(self.running) > 4 else "")
+            failed = f" · {self.faults} need a person" if self.faults else ""
+            fields = f"{len(self.running)} running: {shown(running)}{failed}"
+            self._progress.update(self._task, completed=self.done, running=fields)
+
+
+def shown(text: str) -> str:
+    """Text that others wrote, in one line, without control characters or markup."""
+    return escape(defused(text).removeprefix("'"))
+
+
+def summary(console: Console, title: str, scores: Sequence[Score]) -> None:
+    """Print the table at the end of a run."""
+    if len(scores) <= ROWS_SHOWN:
+        console.print(_rows(title, scores))
+    else:
+        console.print(_counts(title, scores))
+
+
+def _rows(title: str, scores: Sequence[Score]) -> Table:
+    table = Table(title=shown(title), title_justify="left", title_style="bold", box=None)
+    names = max((len(shown(score.student)) for score in scores), default=0)
+    table.add_column("student", no_wrap=True, min_width=min(names, 30))
+    table.add_column("status", no_wrap=True, min_width=12)
+    table.add_column("points", justify="right", no_wrap=True, min_width=8)
+    table.add_column("a person", min_width=8)
+    table.add_column("note", overflow="ellipsis", no_wrap=True)
+    for score in scores:
+        style = STYLES.get(score.status, "yellow")
+        points = "-" if score.total is None else f"{score.total:g} / {score.max_points:g}"
+        status = f"[{style}]{score.status}[/]"
+        needs = " ".join(score.needs_person)
+        needs = "all" if len(score.needs_person) == len(score.questions) else needs
+        table.add_row(shown(score.student), status, points, shown(needs), shown(score.note))
+    return table
+
+
+def _counts(title: str, scores: Sequence[Score]) -> Table:
+    table = Table(title=shown(title), title_justify="left", title_style="bold", box=None)
+    table.add_column("status")
+    table.add_column("students", justify="right")
+    for status, count in Counter(score.status for score in scores).most_common():
+        table.add_row(f"[{STYLES.get(status, 'yellow')}]{status}[/]", str(count))
+    totals = [score.total for score in scores if score.total is not None]
+    if totals:
+        table.add_row("mean points", f"{sum(totals) / len(totals):.2f} / {scores[0].max_points:g}")
+    return table

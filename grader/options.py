@@ -1,0 +1,36 @@
+"""What a command line asks for, and the exit codes that answer it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+#: Exit codes of every command; the README has the same table.
+ALL_SCORED, NEEDS_PERSON, BAD_INPUT, OUR_BUG, INTERRUPTED = 0, 1, 2, 3, 130
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What the command line asked for, beside the submissions."""
+
+    out: Path
+    rubric: Path | None = None
+    jobs: int = 0
+    students: tuple[str, ...] = ()
+    fresh: bool = False
+    limits: dict[str, Any] = field(default_factory=dict)
+    """Fields of `grader.plan.Limits` that replace the rubric's."""
+
+    @property
+    def workers(self) -> int:
+        """How many submissions run at once: one a processor if not stated."""
+        return self.jobs or len(_processors())
+
+
+def _processors() -> set[int] | range:
+    """Processors that this process may use; a container often has fewer than the machine."""
+    if hasattr(os, "sched_getaffinity"):
+        return os.sched_getaffinity(0)
+    return range(os.cpu_count() or 1)

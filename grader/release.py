@@ -1,0 +1,87 @@
+"""What students get: the template, its data, and a self-check file with nothing hidden in it.
+
+<out>/<slug>/<slug>.ipynb       the template, outputs removed
+<out>/<slug>/data/              the course's data
+<out>/<slug>/<slug>.check.json  asked names and kinds, public cases with their results
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import nbformat
+
+from grader.assignment import Assignment
+from grader.checks import KINDS
+from grader.course import Course
+from grader.errors import InputError
+from grader.readable import to_json
+from grader.store import write_atomically
+from grader.submission import CellKind
+
+VERSION = 1
+
+
+def release(course: Course, assignment: Assignment, out: Path) -> list[Path]:
+    """Write an assignment's folder for students.
+
+    Args:
+        course: Where the template lies.
+        assignment: What is asked.
+        out: Folder that gets a folder named like the assignment.
+
+    Returns:
+        The files written, without the data's.
+
+    Raises:
+        InputError: there is no template.
+    """
+    slug = assignment.slug
+    template = course.template(slug)
+    if not template.is_file():
+        raise InputError(f"expected the students' notebook at {course.shown(template)}, found none")
+    folder = out / slug
+    notebook = nbformat.read(template, as_version=4)
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    write_atomically(folder / template.name, nbformat.writes(notebook) + "\n")
+    check = folder / f"{slug}.check.json"
+    write_atomically(check, json.dumps(self_check(assignment), indent=1, ensure_ascii=False) + "\n")
+    if assignment.data:
+        shutil.copytree(assignment.data, folder / "data", dirs_exist_ok=True)
+    return [folder / template.name, check]
+
+
+def self_check(assignment: Assignment) -> dict[str, Any]:
+    """The content of `<slug>.check.json`: the question halves, and results of public cases."""
+    limits = assignment.rubric.limits
+    return {
+        "version": VERSION,
+        "assignment": assignment.slug,
+        "title": assignment.rubric.title,
+        "limits": {"cell_s": limits.cell_s, "total_s": limits.total_s, "probe_s": limits.probe_s},
+        "template": [
+            cell.source for cell in assignment.context.template if cell.kind is CellKind.MARKDOWN
+        ],
+        "checks": [_check(assignment, number) for number in range(len(assignment.rubric.checks))],
+    }
+
+
+def _check(assignment: Assignment, number: int) -> dict[str, Any]:
+    check = assignment.rubric.checks[number]
+    kind = KINDS[check.kind]
+    told = kind.release(check.params, assignment.context, check.id)
+    return {
+        "id": check.id,
+        "name": check.name,
+        "kind": check.kind,
+        "asks": kind.asks(check.params),
+        "params": to_json(told.params),
+        "requests": to_json(told.requests),
+        "expected": to_json(told.expected),
+        "shapes": to_json(told.shapes),
+    }

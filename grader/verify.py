@@ -1,0 +1,173 @@
+"""`grader verify`: a rubric proves itself with notebooks whose scores are known.
+
+The solution earns everything that a machine grades, the untouched template nothing, and every
+sample submission exactly what `submissions/<slug>/expected.yaml` says:
+
+    s01: {status: complete, points: {1a: 1, 2c: pending}}
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from grader.assignment import Assignment
+from grader.batch import Batch, Listener, score_all
+from grader.checks import KINDS
+from grader.course import Course
+from grader.errors import InputError
+from grader.intake.folders import read_submission, students_in
+from grader.intake.notebook import read_notebook
+from grader.rubric.yaml import Document
+from grader.sandbox.base import Sandbox
+from grader.store import Store
+from grader.submission import Submission
+from grader.verdict import Finding, Outcome, QuestionScore, Score, Status
+
+SOLUTION, TEMPLATE = "(solution)", "(template)"
+TOLERANCE = 1e-6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proof:
+    """What verifying one assignment showed."""
+
+    slug: str
+    problems: tuple[str, ...]
+    """Every disagreement, one line each; none means that the rubric holds."""
+    verified: int
+    """How many notebooks were scored."""
+    testimony: tuple[str, ...]
+    """Checks whose points rest on what a student could simply type, with their points."""
+    bugs: tuple[str, ...] = ()
+
+
+def verify(
+    course: Course, assignment: Assignment, sandbox: Sandbox, *, jobs: int, listener: Listener
+) -> Proof:
+    """Execute solution, template and samples, and compare their scores with what they must be.
+
+    Raises:
+        InputError: there is no solution or template, or `expected.yaml` is malformed.
+    """
+    store = Store(course.state)
+    samples = course.root / "submissions" / assignment.slug
+    expected = _expected(course, samples / "expected.yaml")
+    submissions = [
+        _known(SOLUTION, assignment, course.solution(assignment.slug), course),
+        _known(TEMPLATE, assignment, course.template(assignment.slug), course),
+    ]
+    for student in students_in(samples) if samples.is_dir() else []:
+        submissions.append(read_submission(samples / student, assignment.slug))
+    journal = f"{assignment.slug}.verify"
+    batch = Batch(
+        assignment=assignment,
+        plan=assignment.plan(sandbox.image),
+        sandbox=sandbox,
+        store=store,
+        jobs=jobs,
+        listener=listener,
+        journal=journal,
+    )
+    batch.execute(submissions)
+    scores = list(score_all(assignment, submissions, store, batch.bugs, journal=journal))
+    return Proof(
+        slug=assignment.slug,
+        problems=tuple(_problems(scores, expected)),
+        verified=len(scores),
+        testimony=tuple(_testimony(assignment)),
+        bugs=tuple(batch.bugs),
+    )
+
+
+def _known(name: str, assignment: Assignment, path: Path, course: Course) -> Submission:
+    if not path.is_file():
+        raise InputError(f"expected a notebook at {course.shown(path)}, found none")
+    return Submission(student=name, assignment=assignment.slug, cells=read_notebook(path).cells)
+
+
+def _expected(course: Course, path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    document = Document(path, course.shown(path))
+    for student, told in document.data.items():
+        fits = isinstance(told, dict) and isinstance(told.get("points"), dict) and "status" in told
+        if not fits:
+            says = "expected {status: ..., points: {<question>: <number or pending>}}"
+            raise InputError(document.problem((str(student),), says))
+    return dict(document.data)
+
+
+def _problems(scores: Iterable[Score], expected: dict[str, Any]) -> Iterable[str]:
+    samples = dict(expected)
+    for score in scores:
+        if score.student == SOLUTION:
+            yield from _all_earned(score)
+        elif score.student == TEMPLATE:
+            yield from _nothing_earned(score)
+        elif score.student in samples:
+            yield from _as_expected(score, samples.pop(score.student))
+        else:
+            yield f"{score.student}: expected.yaml does not say what it must earn"
+    for student in samples:
+        yield f"{student}: expected.yaml names it, but there is no such submission"
+
+
+def _all_earned(score: Score) -> Iterable[str]:
+    for question in score.questions:
+        for check in question.checks:
+            if check.outcome not in (Outcome.FULL, Outcome.PENDING):
+                got = f"{check.outcome}: {check.feedback} {_detail(check.conclusion)}".rstrip()
+                yield f"the solution, {question.id} {check.check}: expected full, found {got}"
+
+
+def _nothing_earned(score: Score) -> Iterable[str]:
+    for question in score.questions:
+        for check in question.checks:
+            if check.points != 0:
+                got = f"{check.outcome}: {check.feedback}"
+                yield f"the template, {question.id} {check.check}: expected 0 points, found {got}"
+
+
+def _as_expected(score: Score, told: dict[str, Any]) -> Iterable[str]:
+    if score.status != told["status"]:
+        says = f"expected status {told['status']}, found {score.status}"
+        yield f"{score.student}: {says} ({score.note})"
+    by_id = {question.id: question for question in score.questions}
+    points = {str(key): value for key, value in told["points"].items()}
+    unscored = told["status"] in (Status.UNREADABLE, Status.NEEDS_PERSON)
+    for question_id in sorted({*by_id, *points}):
+        wanted = points.get(question_id, "pending" if unscored else None)
+        question = by_id.get(question_id)
+        found = _shown(question)
+        if question is None or wanted is None or not _equal(wanted, question):
+            why = "; ".join(c.feedback for c in question.checks) if question else ""
+            yield f"{score.student}, {question_id}: expected {wanted}, found {found} ({why})"
+
+
+def _equal(wanted: Any, question: QuestionScore) -> bool:
+    if question.points is None or not isinstance(wanted, int | float):
+        return _shown(question) == str(wanted)
+    return abs(question.points - wanted) <= TOLERANCE
+
+
+def _shown(question: QuestionScore | None) -> str:
+    if question is None:
+        return "no such question"
+    if question.points is not None:
+        return f"{question.points:g}"
+    broken = any(check.outcome is Outcome.BROKEN for check in question.checks)
+    return "broken" if broken else "pending"
+
+
+def _detail(conclusion: object) -> str:
+    return conclusion.detail if isinstance(conclusion, Finding) else ""
+
+
+def _testimony(assignment: Assignment) -> Iterable[str]:
+    for question in assignment.rubric.questions:
+        for check in question.checks:
+            if KINDS[check.kind].TESTIMONY:
+                yield f"{question.id} {check.name} ({check.kind}): {check.max_points:g} points"

@@ -1,0 +1,203 @@
+"""The command as people use it: every verb, every exit code, and the words that they read."""
+
+import csv
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from small_course import SOLUTION, WRONG, make_course, notebook, write
+
+ROOT = Path(__file__).parents[1]
+
+
+def grader(*args: str | Path, cwd: Path, timeout: float = 300) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "grader", *map(str, args)]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=timeout)
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def run_here(root: Path, *args: str) -> subprocess.CompletedProcess[str]:
+    """Run our own two notebooks without a sandbox."""
+    return grader("run", "submissions", "--sandbox", "process", "--trust-students", *args, cwd=root)
+
+
+def test_help_teaches_without_waiting_for_torch(tmp_path: Path) -> None:
+    done = grader("--help", cwd=tmp_path)
+    assert done.returncode == 0
+    assert "grader verify nyu_hw4" in done.stdout
+    assert "Exit codes: 0 all scored; 1 some need a person" in done.stdout
+    loaded = "import sys, grader.cli; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", loaded]).returncode == 0
+
+
+VERBS = ["run", "score", "check", "release", "verify", "doctor", "status", "rubric"]
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_has_help(verb: str, tmp_path: Path) -> None:
+    assert "Usage:" in grader(verb, "--help", cwd=tmp_path).stdout
+
+
+def test_run_then_score_then_status(tmp_path: Path) -> None:
+    make_course(tmp_path, s01=SOLUTION, **{"=cmd()": WRONG})
+    write(tmp_path / "submissions" / "hw" / "s03" / "hw.ipynb", "import torch")
+    (tmp_path / "submissions" / "hw" / "s04").mkdir()
+    write(tmp_path / "submissions" / "hw" / "late.ipynb", notebook(*SOLUTION))
+    first = run_here(tmp_path)
+    assert first.returncode == 1, first.stdout + first.stderr
+    assert "no sandbox: student code runs here with your rights" in first.stdout
+    assert "hw: 4 submissions, 2 to execute" in first.stdout
+    assert "left out late.ipynb: not a student's folder" in first.stdout
+    found = {row["student"]: row for row in rows(tmp_path / "reports" / "hw" / "scores.csv")}
+    assert {
+        student: (row["status"], row["1"], row["2"], row["3"]) for student, row in found.items()
+    } == {
+        "'=cmd()": ("complete", "0", "0.5", "0"),
+        "s01": ("complete", "1", "2", ""),
+        "s03": ("unreadable", "", "", ""),
+        "s04": ("missing", "0", "0", "0"),
+    }
+    assert "students/cmd-" in first.stdout
+
+    second = run_here(tmp_path)
+    assert "0 to execute, 2 known from before" in second.stdout
+
+    rubric = tmp_path / "rubrics" / "hw.yaml"
+    rubric.write_text(
+        rubric.read_text().replace("points: 2\n", "points: 3\n").replace("points: 4", "points: 5")
+    )
+    again = grader("score", cwd=tmp_path)
+    assert again.returncode == 1
+    assert rows(tmp_path / "reports" / "hw" / "scores.csv")[1]["2"] == "3"
+
+    status = grader("status", cwd=tmp_path)
+    assert status.returncode == 0
+    assert "executed" in status.stdout
+    assert "not executed: nothing was handed in" in status.stdout
+
+
+def test_process_refuses_a_class(tmp_path: Path) -> None:
+    make_course(tmp_path, s01=SOLUTION, s02=SOLUTION)
+    done = grader("run", "submissions", "--sandbox", "process", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "--sandbox process isolates nothing" in done.stderr
+
+
+def test_a_bad_rubric_stops_before_anything_runs(tmp_path: Path) -> None:
+    make_course(tmp_path, s01=SOLUTION)
+    rubric = tmp_path / "rubrics" / "hw.yaml"
+    text = rubric.read_text().replace("function: double", "function: dubble")
+    rubric.write_text(
+        text.replace("reference: squared", "reference: squarred").replace(
+            "positive integer", "round"
+        )
+    )
+    done = run_here(tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.splitlines() == [
+        "rubrics/hw.yaml:10: questions[0].symbols: n: expected words out of real, integer, "
+        "positive, negative, nonnegative, nonzero, even, odd, found 'round'",
+        "rubrics/hw.yaml:14: questions[1].function: expected a name of reference.py, "
+        "found 'dubble'; did you mean double?",
+        "rubrics/hw.yaml:17: questions[1].mistakes[0].reference: expected a name of reference.py, "
+        "found 'squarred'; did you mean squared?",
+    ]
+
+
+def test_bad_input_says_what_was_expected(tmp_path: Path) -> None:
+    make_course(tmp_path, s01=SOLUTION)
+    (tmp_path / "elsewhere").mkdir()
+    for args, says in [
+        (["run", "nowhere"], "expected a folder of submissions, found no folder nowhere"),
+        (["run", "elsewhere"], "named like a rubric (hw), found none"),
+        (
+            ["rubric", "show", "nope"],
+            "expected a rubric at rubrics/nope.yaml, found rubrics for: hw",
+        ),
+        (["run", "submissions", "--student", "s99", "--sandbox", "process"], "none for s99"),
+        (["check", "gone.ipynb"], "expected a notebook, found no file gone.ipynb"),
+        (["run", "submissions", "--sandbox", "moon"], "'moon' is not one of"),
+    ]:
+        done = grader(*args, cwd=tmp_path)
+        assert (done.returncode, says in done.stderr) == (2, True), done.stderr
+
+
+def test_a_command_outside_of_a_course_says_so(tmp_path: Path) -> None:
+    done = grader("verify", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "expected a folder rubrics/ at or above" in done.stderr
+
+
+def test_rubric_show_prints_resolved_points() -> None:
+    done = grader("rubric", "show", "nyu_hw4", cwd=ROOT)
+    assert done.returncode == 0
+    assert "SelfAttention" in done.stdout
+    assert done.stdout.split()[-2:] == ["all", "10"]
+
+
+def test_a_student_checks_without_the_course(tmp_path: Path) -> None:
+    make_course(tmp_path / "course")
+    assert grader("release", "hw", cwd=tmp_path / "course").returncode == 0
+    home = shutil.copytree(tmp_path / "course" / "release" / "hw", tmp_path / "student")
+    untouched = grader("check", "hw.ipynb", cwd=home)
+    assert untouched.returncode == 1
+    assert "count is still None" in untouched.stdout
+    write(home / "my copy.ipynb", notebook(*SOLUTION))
+    renamed = grader("check", "my copy.ipynb", cwd=home)
+    assert renamed.returncode == 2
+    assert "--assignment SLUG if the notebook has another name" in renamed.stderr
+    right = grader("check", "my copy.ipynb", "--assignment", "hw", "--json", cwd=home)
+    assert right.returncode == 0
+    result = json.loads(right.stdout)
+    assert (result["ok"], [line["name"] for line in result["lines"]]) == (
+        True,
+        ["count", "double", "written"],
+    )
+
+
+def test_check_of_something_that_is_no_notebook(tmp_path: Path) -> None:
+    make_course(tmp_path)
+    write(tmp_path / "hw.ipynb", "import torch")
+    done = grader("check", "hw.ipynb", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "hw.ipynb is not a notebook: its text is not JSON (line 1)" in done.stdout
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals work otherwise on Windows")
+def test_an_interrupt_keeps_what_is_finished_and_says_how_to_go_on(tmp_path: Path) -> None:
+    make_course(tmp_path, s01=SOLUTION, s02=["import time\ntime.sleep(4)", *SOLUTION])
+    command = [sys.executable, "-m", "grader", "run", "submissions", "--jobs", "1"]
+    command += ["--sandbox", "process", "--trust-students"]
+    env = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    process = subprocess.Popen(
+        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        if "s01: complete" in line:
+            break
+    time.sleep(1)
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert "interrupted: what is finished is kept; the same command goes on" in stderr
+    again = run_here(tmp_path)
+    assert "1 to execute, 1 known from before" in again.stdout
+
+
+@pytest.mark.docker
+@pytest.mark.slow
+def test_the_rubric_of_nyu_hw4_proves_itself_in_docker(docker_sandbox: object) -> None:
+    done = grader("verify", "nyu_hw4", "--sandbox", "docker", cwd=ROOT, timeout=900)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "notebooks earn exactly what they must (sandbox docker)" in done.stdout

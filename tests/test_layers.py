@@ -1,0 +1,106 @@
+"""A module may import only from floors below its own. One list, read top to bottom."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1] / "grader"
+
+FLOORS = [
+    {"errors", "values", "__init__"},
+    {"codec"},
+    {"submission", "plan", "verdict"},
+    {"frames"},
+    {"evidence", "rubric.yaml", "rubric.model", "intake", "intake.notebook", "sandbox"},
+    {"rubric.load", "intake.folders", "sandbox.base"},
+    {"rubric"},
+    {"sandbox.environment", "sandbox.seccomp", "sandbox.wheels", "sandbox.pipes"},
+    {"sandbox.policy", "sandbox.engine"},
+    {"sandbox.image"},
+    {"sandbox.docker", "sandbox.bubblewrap", "sandbox.process"},
+    {"sandbox.choose"},
+    {"execute", "compare", "symbolic", "tensors", "inputs", "readable"},
+    {"reference"},
+    {"checks.base"},
+    {"checks.entries", "checks.function"},
+    {f"checks.{kind}" for kind in ("value", "expression", "complexity", "choice", "model")}
+    | {f"checks.{kind}" for kind in ("metric", "curve", "source", "written")},
+    {"checks"},
+    {"assignment"},
+    {"score", "course"},
+    {"store", "schedule"},
+    {"report", "report.tables", "batch", "release"},
+    {"display", "verify", "selfcheck", "doctor", "options"},
+    {"run"},
+    {"commands"},
+    {"cli"},
+    {"__main__"},
+]
+FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
+
+#: Below, yet forbidden: executing and scoring must not know each other.
+NEVER = {
+    ("execute", "rubric"),
+    ("execute", "reference"),
+    ("score", "execute"),
+    ("score", "sandbox"),
+    ("checks", "execute"),
+    ("checks", "sandbox"),
+}
+#: Packages that are one floor each: what is inside them is theirs to order.
+INNER = ("symbolic", "compare")
+
+
+def name_of(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    if parts[0] in INNER:
+        return parts[0]
+    return ".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts)
+
+
+def imports_of(path: Path) -> set[str]:
+    """Names of our own modules that a file imports, wherever in it."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            if node.level and path.is_relative_to(ROOT / "guest"):
+                continue  # within the guest
+            assert not node.level, f"{path}: write whole names"
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        found |= {_module(name) for name in names if name.split(".")[0] == "grader"}
+    return found - {name_of(path)}
+
+
+def _module(dotted: str) -> str:
+    name = dotted.removeprefix("grader").removeprefix(".") or "__init__"
+    if name.split(".")[0] in INNER:
+        return name.split(".")[0]
+    while name and name not in FLOOR:
+        name = name.rpartition(".")[0]
+    return name or "__init__"
+
+
+def modules() -> list[Path]:
+    return [p for p in sorted(ROOT.rglob("*.py")) if p.relative_to(ROOT).parts[0] != "guest"]
+
+
+@pytest.mark.parametrize("path", modules(), ids=name_of)
+def test_a_module_imports_only_from_below(path: Path) -> None:
+    floor = FLOOR[name_of(path)]
+    assert [name for name in sorted(imports_of(path)) if FLOOR[name] >= floor] == []
+
+
+def test_executing_and_scoring_do_not_know_each_other() -> None:
+    pairs = {(name_of(path), name) for path in modules() for name in imports_of(path)}
+    tops = {(importer.split(".")[0], name.split(".")[0]) for importer, name in pairs}
+    assert tops & NEVER == set()
+
+
+def test_the_guest_imports_nothing_of_ours() -> None:
+    for path in (ROOT / "guest").rglob("*.py"):
+        assert imports_of(path) == set(), f"{path} imports grader: the guest must stand alone"

@@ -1,0 +1,198 @@
+"""Verify, release and check with real kernels on this machine: the notebooks are ours."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from small_course import SOLUTION, TEMPLATE, WRONG, make_course, notebook, write
+from test_batch import Listened
+
+from grader.assignment import Assignment
+from grader.course import Course
+from grader.errors import InputError
+from grader.execute import build_box
+from grader.readable import to_json
+from grader.release import release, self_check
+from grader.sandbox.process import ProcessSandbox
+from grader.selfcheck import Line, check, read_self_check
+from grader.submission import Submission
+from grader.symbolic import Symbolic
+from grader.verify import Proof, verify
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def symbolic() -> Iterator[Symbolic]:
+    with Symbolic(wall_s=20) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[ProcessSandbox]:
+    made = ProcessSandbox()
+    yield made
+    made.close()
+
+
+def expect(course: Course, told: str) -> None:
+    write(course.root / "submissions" / "hw" / "expected.yaml", told)
+
+
+def prove(course: Course, symbolic: Symbolic, sandbox: ProcessSandbox) -> Proof:
+    return verify(course, course.open("hw", symbolic), sandbox, jobs=2, listener=Listened())
+
+
+def test_a_rubric_proves_itself(
+    tmp_path: Path, symbolic: Symbolic, sandbox: ProcessSandbox
+) -> None:
+    course = make_course(tmp_path, s01=SOLUTION, s02=WRONG)
+    expect(
+        course,
+        "s01: {status: complete, points: {1: 1, 2: 2, 3: pending}}\n"
+        "s02: {status: complete, points: {1: 0, 2: 0.5, 3: 0}}\n",
+    )
+    proof = prove(course, symbolic, sandbox)
+    assert (proof.problems, proof.verified, proof.bugs) == ((), 4, ())
+
+
+def test_every_disagreement_is_named(
+    tmp_path: Path, symbolic: Symbolic, sandbox: ProcessSandbox
+) -> None:
+    course = make_course(tmp_path, s01=SOLUTION, s02=WRONG)
+    expect(
+        course,
+        "s01: {status: time_limit, points: {1: 1, 2: 2, 3: pending}}\n"
+        "s03: {status: complete, points: {}}\n",
+    )
+    write(tmp_path / "reference/hw/solution/hw.ipynb", notebook(*SOLUTION[1:]))
+    write(tmp_path / "reference/hw/student/hw.ipynb", notebook("count = 'n*(n+1)/2'", *TEMPLATE))
+    assert list(prove(course, symbolic, sandbox).problems) == [
+        "the solution, 1 count: expected full, found not_run: count is not defined.",
+        "s01: expected status time_limit, found complete ()",
+        "s02: expected.yaml does not say what it must earn",
+        "s03: expected.yaml names it, but there is no such submission",
+    ]
+
+
+def test_verifying_needs_a_solution(
+    tmp_path: Path, symbolic: Symbolic, sandbox: ProcessSandbox
+) -> None:
+    course = make_course(tmp_path)
+    course.solution("hw").unlink()
+    with pytest.raises(InputError, match=r"solution/hw\.ipynb, found none"):
+        prove(course, symbolic, sandbox)
+
+
+# --- what students get ----------------------------------------------------------------------------
+
+
+def released(course: Course, symbolic: Symbolic) -> Path:
+    release(course, course.open("hw", symbolic), course.root / "release")
+    return course.root / "release" / "hw"
+
+
+def checked(folder: Path, symbolic: Symbolic, sandbox: ProcessSandbox) -> list[Line]:
+    told = read_self_check(folder / "hw.check.json")
+    return check(folder / "hw.ipynb", told, sandbox, symbolic)
+
+
+def test_a_right_notebook_checks_out(
+    tmp_path: Path, symbolic: Symbolic, sandbox: ProcessSandbox
+) -> None:
+    folder = released(make_course(tmp_path), symbolic)
+    write(folder / "hw.ipynb", notebook(*SOLUTION))
+    assert [(line.question, line.ok, line.says) for line in checked(folder, symbolic, sandbox)] == [
+        ("1", True, "a formula in n: is there"),
+        ("2", True, "a function double(x): 1 public case right"),
+        ("3", True, "a few sentences under the heading 3: is there"),
+    ]
+
+
+def test_what_is_wrong_is_said_without_the_answer(
+    tmp_path: Path, symbolic: Symbolic, sandbox: ProcessSandbox
+) -> None:
+    folder = released(make_course(tmp_path), symbolic)
+    write(
+        folder / "hw.ipynb", notebook("count = 'n*(n+1'", "1/0", "def double(x):\n    return 3*x")
+    )
+    cell, count, double, words = checked(folder, symbolic, sandbox)
+    assert (cell.name, cell.says) == (
+        "cell 2",
+        "cell 2 raised ZeroDivisionError: division by zero.",
+    )
+    assert count.says.startswith("count cannot be read as a formula:")
+    assert double.says.startswith("A public case is wrong: 2 of 2 values differ")
+    assert words.says == "There is no heading 3."
+    assert not any(line.ok for line in (cell, count, double, words))
+
+
+def test_a_wrong_formula_in_the_right_form_is_not_given_away(
+    tmp_path: Path, symbolic: Symbolic, sandbox: ProcessSandbox
+) -> None:
+    folder = released(make_course(tmp_path), symbolic)
+    write(folder / "hw.ipynb", notebook("count = 'n**5'", *SOLUTION[1:]))
+    assert all(line.ok for line in checked(folder, symbolic, sandbox))
+
+
+def test_a_self_check_of_another_kind_is_refused(tmp_path: Path) -> None:
+    write(tmp_path / "hw.check.json", '{"version": 99}')
+    with pytest.raises(InputError, match="expected version 1"):
+        read_self_check(tmp_path / "hw.check.json")
+    write(tmp_path / "hw.check.json", "oops")
+    with pytest.raises(InputError, match="expected the file that came with the assignment"):
+        read_self_check(tmp_path / "hw.check.json")
+
+
+# --- canaries: no answer half reaches a student or a sandbox --------------------------------------
+
+
+def answers_of(assignment: Assignment) -> list[str]:
+    """Texts of the answer halves that nobody outside may read."""
+    found: list[str] = []
+    for check_ in assignment.rubric.checks:
+        params = check_.params
+        found += [mistake.says for mistake in params.mistakes]
+        found += [str(m.equals) for m in params.mistakes if m.equals is not None]
+        found += [str(m.reference) for m in params.mistakes if m.reference is not None]
+        equals = getattr(params, "equals", None)
+        found += [equals] if isinstance(equals, str) else []
+        for name in ("reference", "data"):
+            found += [getattr(params, name)] if getattr(params, name, None) else []
+        found += [str(item) for item in getattr(params.of, "items", ())]
+    return [text for text in found if len(text) > 3]
+
+
+@pytest.mark.parametrize("slug", sorted(path.stem for path in (ROOT / "rubrics").glob("*.yaml")))
+def test_no_answer_leaves_the_trusted_side(slug: str, symbolic: Symbolic) -> None:
+    assignment = Course(ROOT).open(slug, symbolic)
+    answers = answers_of(assignment)
+    assert len(answers) > 10
+    plan = assignment.plan("image")
+    empty = Submission(student="s01", assignment=slug)
+    box = build_box(empty, plan, b"k" * 32, watch_memory=False)
+    bundle = json.dumps(self_check(assignment)).encode()
+    for answer in answers:
+        assert answer.encode() not in box, f"{answer!r} would enter a sandbox"
+        assert answer.encode() not in bundle, f"{answer!r} would be given to students"
+
+
+def test_hidden_cases_and_labels_stay_here(symbolic: Symbolic) -> None:
+    assignment = Course(ROOT).open("nyu_hw4", symbolic)
+    bundle = json.dumps(self_check(assignment))
+    hidden = [
+        json.dumps(to_json(request["args"]["x"]))
+        for asked in assignment.requests.values()
+        for local, request in asked.items()
+        if local.startswith("case") and "x" in request["args"]
+    ]
+    assert hidden
+    assert [case for case in hidden if case in bundle] == []
+    seed = assignment.context.inputs.seed("3/3/withheld") % 2**31
+    tokens, labels = assignment.context.reference.call("withheld_sequences", {"seed": seed})
+    assert json.dumps(tokens.array[:8].tolist()) not in bundle
+    nothing = Submission(student="s01", assignment="nyu_hw4")
+    box = build_box(nothing, assignment.plan("image"), b"k" * 32, watch_memory=False)
+    assert tokens.array.tobytes() in box
+    assert labels.array.tobytes() not in box
