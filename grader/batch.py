@@ -8,28 +8,28 @@ from __future__ import annotations
 
 import threading
 import traceback
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from grader.assignment import Assignment
-from grader.errors import Fault
+from grader.errors import Fault, StoreFault
 from grader.execute import execute
 from grader.plan import Plan
 from grader.sandbox.base import Sandbox
 from grader.schedule import Next, after
 from grader.score import score, unexecuted
 from grader.store import Entry, Store, key_of
-from grader.submission import Submission
+from grader.submission import Submission, Ticket
 from grader.verdict import Score
 
 
 class Listener(Protocol):
     """Hears what happens in a batch; called from several threads."""
 
-    def planned(self, count: int) -> None:
-        """So many submissions are to be executed; called once, first."""
+    def planned(self, new: int, known: int) -> None:
+        """So many submissions are to be executed, and so many were; called once, first."""
         ...
 
     def began(self, student: str) -> None:
@@ -56,6 +56,7 @@ class Batch:
         store: Where evidence goes.
         jobs: How many submissions run at once.
         listener: Hears of progress.
+        load: Reads a student's submission, when its turn has come.
     """
 
     assignment: Assignment
@@ -64,30 +65,37 @@ class Batch:
     store: Store
     jobs: int
     listener: Listener
+    load: Callable[[str], Submission]
     journal: str = ""
     """Where decisions are noted; the assignment's own journal if left out."""
     bugs: list[str] = field(default_factory=list)
     """Tracebacks of errors of ours that nothing expected."""
     _stop: threading.Event = field(default_factory=threading.Event)
 
-    def execute(self, submissions: Sequence[Submission]) -> None:
+    def execute(self, submissions: Iterable[Submission], *, fresh: bool = False) -> None:
         """Execute what has no evidence yet; identical submissions run once.
+
+        Args:
+            submissions: May be read while this goes through them; none is kept in memory.
+            fresh: Whether evidence that there is does not count.
 
         Raises:
             KeyboardInterrupt: after sandboxes are stopped; what is finished is kept.
         """
-        groups: dict[str, list[Submission]] = {}
+        groups: dict[str, list[Ticket]] = {}
         for submission in submissions:
             if not submission.problem:
-                groups.setdefault(key_of(submission, self.plan), []).append(submission)
-        todo = {key: same for key, same in groups.items() if not self.store.has(key)}
+                groups.setdefault(key_of(submission, self.plan), []).append(submission.ticket)
+        todo = {key: same for key, same in groups.items() if fresh or not self.store.has(key)}
         for key, same in groups.items():
             if key not in todo:
                 self._note(same, key=key)
-        self.listener.planned(sum(map(len, todo.values())))
+        new = sum(map(len, todo.values()))
+        self.listener.planned(new, sum(map(len, groups.values())) - new)
         with ThreadPoolExecutor(self.jobs, thread_name_prefix="grader") as pool:
             futures = {
-                pool.submit(self._one, key, same[0]): (key, same) for key, same in todo.items()
+                pool.submit(self._one, key, same[0].student): (key, same)
+                for key, same in todo.items()
             }
             try:
                 for future in as_completed(futures):
@@ -99,9 +107,12 @@ class Batch:
                 self.sandbox.close()
                 raise
 
-    def _one(self, key: str, submission: Submission) -> str:
+    def _one(self, key: str, student: str) -> str:
         """Execute one submission until it is decided; return the ending, raise the last fault."""
-        self.listener.began(submission.student)
+        self.listener.began(student)
+        submission = self.load(student)
+        if submission.problem or key_of(submission, self.plan) != key:
+            raise StoreFault("the submission was changed while the batch ran: grader run")
         faults: list[str] = []
         while True:
             try:
@@ -112,7 +123,7 @@ class Batch:
                 faults.append(str(fault))
                 if self._stop.is_set() or after(faults) is Next.HAND_TO_PERSON:
                     raise
-                self.listener.retried(submission.student, str(fault))
+                self.listener.retried(student, str(fault))
 
     def _asked(self) -> dict[str, str]:
         asked: dict[str, str] = {}
@@ -120,7 +131,7 @@ class Batch:
             asked |= self.assignment.asked(check)
         return asked
 
-    def _settle(self, future: Future[str], key: str, same: Sequence[Submission]) -> None:
+    def _settle(self, future: Future[str], key: str, same: Sequence[Ticket]) -> None:
         try:
             ending, fault = future.result(), ""
         except Fault as error:
@@ -129,10 +140,10 @@ class Batch:
             self.bugs.append("".join(traceback.format_exception(error)))
             ending, fault = "", f"a bug of the grader: {type(error).__name__}: {error}"
         self._note(same, key="" if fault else key, fault=fault)
-        for submission in same:
-            self.listener.finished(submission.student, fault or ending, fault=bool(fault))
+        for ticket in same:
+            self.listener.finished(ticket.student, fault or ending, fault=bool(fault))
 
-    def _note(self, same: Sequence[Submission], *, key: str = "", fault: str = "") -> None:
+    def _note(self, same: Sequence[Ticket], *, key: str = "", fault: str = "") -> None:
         for one in same:
             entry = Entry(student=one.student, submission=one.digest, key=key, fault=fault)
             self.store.note(self.journal or self.assignment.slug, entry)

@@ -104,7 +104,7 @@ def run(
     """
     from grader import run as running
     from grader.course import find_course
-    from grader.intake.folders import assignments_in, students_in
+    from grader.intake.folders import Handed, assignments_in
     from grader.sandbox.choose import Wish, choose
 
     screen = console()
@@ -112,7 +112,9 @@ def run(
     assignments = assignments_in(submissions, found.slugs)
     _one_rubric(given["rubric"], assignments)
     options = _options(given, gpu=gpus != "none")
-    students = options.students or [s for _, folder in assignments for s in students_in(folder)]
+    students = options.students or [
+        s for slug, at in assignments for s in Handed(at, slug).students
+    ]
     wish = Wish(
         name=sandbox, gpus=gpus, runtime=runtime, trusted=trust_students or len(set(students)) < 2
     )

@@ -15,7 +15,7 @@ from grader.course import Course, find_course
 from grader.display import Display, shown
 from grader.doctor import Check, examine
 from grader.errors import InputError, SubmissionError
-from grader.intake.folders import assignments_in, read_submission, students_in
+from grader.intake.folders import Handed, assignments_in
 from grader.options import ALL_SCORED, BAD_INPUT, NEEDS_PERSON, OUR_BUG, Options
 from grader.release import release, self_check
 from grader.sandbox.base import Sandbox
@@ -150,8 +150,7 @@ def show_status(submissions: Path, course: Path | None, console: Console) -> int
         table = Table(title=slug, title_justify="left", title_style="bold", box=None)
         for column in ("student", "state"):
             table.add_column(column)
-        for student in students_in(folder):
-            submission = read_submission(folder / student, slug)
+        for submission in Handed(folder, slug):
             entry = entries.get(submission.student)
             if submission.problem:
                 state = f"not executed: {submission.problem}"

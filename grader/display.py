@@ -21,8 +21,8 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from grader.report.tables import defused
-from grader.verdict import Score, Status
+from grader.report.tables import Line, defused
+from grader.verdict import Status
 
 #: Below this many students the summary has a row for each.
 ROWS_SHOWN = 40
@@ -51,9 +51,12 @@ class Display:
         """Show nothing yet."""
         return self
 
-    def planned(self, count: int) -> None:
-        """Start showing that so many submissions are to be executed."""
-        self.total = count
+    def planned(self, new: int, known: int) -> None:
+        """Say how many submissions are to be executed, and start showing it."""
+        self.total = count = new
+        says = f"[bold]{self.title}[/]: {new} to execute"
+        says += f", {known} known from before" if known else ""
+        self.console.print(says, highlight=False)
         if self.console.is_terminal and count:
             self._progress = Progress(
                 SpinnerColumn(),
@@ -117,39 +120,39 @@ def shown(text: str) -> str:
     return escape(defused(text).removeprefix("'"))
 
 
-def summary(console: Console, title: str, scores: Sequence[Score]) -> None:
+def summary(console: Console, title: str, lines: Sequence[Line]) -> None:
     """Print the table at the end of a run."""
-    if len(scores) <= ROWS_SHOWN:
-        console.print(_rows(title, scores))
+    if len(lines) <= ROWS_SHOWN:
+        console.print(_rows(title, lines))
     else:
-        console.print(_counts(title, scores))
+        console.print(_counts(title, lines))
 
 
-def _rows(title: str, scores: Sequence[Score]) -> Table:
+def _rows(title: str, lines: Sequence[Line]) -> Table:
     table = Table(title=shown(title), title_justify="left", title_style="bold", box=None)
-    names = max((len(shown(score.student)) for score in scores), default=0)
+    names = max((len(shown(line.student)) for line in lines), default=0)
     table.add_column("student", no_wrap=True, min_width=min(names, 30))
     table.add_column("status", no_wrap=True, min_width=12)
     table.add_column("points", justify="right", no_wrap=True, min_width=8)
     table.add_column("a person", min_width=8)
     table.add_column("note", overflow="ellipsis", no_wrap=True)
-    for score in scores:
-        style = STYLES.get(score.status, "yellow")
-        points = "-" if score.total is None else f"{score.total:g} / {score.max_points:g}"
-        status = f"[{style}]{score.status}[/]"
-        needs = " ".join(score.needs_person)
-        needs = "all" if len(score.needs_person) == len(score.questions) else needs
-        table.add_row(shown(score.student), status, points, shown(needs), shown(score.note))
+    for line in lines:
+        style = STYLES.get(line.status, "yellow")
+        points = "-" if line.total is None else f"{line.total:g} / {line.max_points:g}"
+        status = f"[{style}]{line.status}[/]"
+        needs = " ".join(line.needs_person)
+        needs = "all" if line.all_open else needs
+        table.add_row(shown(line.student), status, points, shown(needs), shown(line.note))
     return table
 
 
-def _counts(title: str, scores: Sequence[Score]) -> Table:
+def _counts(title: str, lines: Sequence[Line]) -> Table:
     table = Table(title=shown(title), title_justify="left", title_style="bold", box=None)
     table.add_column("status")
     table.add_column("students", justify="right")
-    for status, count in Counter(score.status for score in scores).most_common():
+    for status, count in Counter(line.status for line in lines).most_common():
         table.add_row(f"[{STYLES.get(status, 'yellow')}]{status}[/]", str(count))
-    totals = [score.total for score in scores if score.total is not None]
+    totals = [line.total for line in lines if line.total is not None]
     if totals:
-        table.add_row("mean points", f"{sum(totals) / len(totals):.2f} / {scores[0].max_points:g}")
+        table.add_row("mean points", f"{sum(totals) / len(totals):.2f} / {lines[0].max_points:g}")
     return table

@@ -19,7 +19,7 @@ from grader.checks import KINDS
 from grader.course import Course
 from grader.errors import InputError
 from grader.readable import to_json
-from grader.store import write_atomically
+from grader.store import atomically
 from grader.submission import CellKind
 
 VERSION = 1
@@ -48,9 +48,11 @@ def release(course: Course, assignment: Assignment, out: Path) -> list[Path]:
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
-    write_atomically(folder / template.name, nbformat.writes(notebook) + "\n")
+    with atomically(folder / template.name) as file:
+        file.write(nbformat.writes(notebook) + "\n")
     check = folder / f"{slug}.check.json"
-    write_atomically(check, json.dumps(self_check(assignment), indent=1, ensure_ascii=False) + "\n")
+    with atomically(check) as file:
+        json.dump(self_check(assignment), file, indent=1, ensure_ascii=False)
     if assignment.data:
         shutil.copytree(assignment.data, folder / "data", dirs_exist_ok=True)
     return [folder / template.name, check]

@@ -12,14 +12,12 @@ from grader.batch import Batch, score_all
 from grader.course import Course
 from grader.display import Display, shown, summary
 from grader.errors import InputError
-from grader.intake.folders import read_submission, strays_in, students_in
+from grader.intake.folders import Handed
 from grader.options import ALL_SCORED, NEEDS_PERSON, OUR_BUG, Options
 from grader.report.tables import file_names, write_reports
 from grader.sandbox.base import Sandbox
-from grader.store import Store, key_of
-from grader.submission import Submission
+from grader.store import Store
 from grader.symbolic import Symbolic
-from grader.verdict import Score
 
 
 def run(
@@ -38,10 +36,12 @@ def run(
         opened = [
             (course.open(slug, symbolic, options.rubric), folder) for slug, folder in assignments
         ]
+        says = f"sandbox {sandbox.name}, {options.workers} at a time"
+        console.print(says, highlight=False)
         for assignment, folder in opened:
-            submissions = _read(folder, assignment.slug, console)
-            bugs = _execute(assignment, submissions, sandbox, store, console, options)
-            code = max(code, _report(assignment, submissions, store, console, options.out, bugs))
+            handed = Handed(folder, assignment.slug)
+            bugs = _execute(assignment, handed, sandbox, store, console, options)
+            code = max(code, _report(assignment, handed, store, console, options.out, bugs))
     return code
 
 
@@ -53,75 +53,53 @@ def rescore(
     with Symbolic() as symbolic:
         for slug, folder in assignments:
             assignment = course.open(slug, symbolic, options.rubric)
-            submissions = _read(folder, slug, console)
-            store = Store(course.state)
-            code = max(code, _report(assignment, submissions, store, console, options.out, []))
+            handed, store = Handed(folder, slug), Store(course.state)
+            code = max(code, _report(assignment, handed, store, console, options.out, []))
     return code
-
-
-def _read(folder: Path, slug: str, console: Console) -> list[Submission]:
-    for stray in strays_in(folder):
-        console.print(f"  [yellow]left out[/] {shown(stray)}: not a student's folder")
-    return [read_submission(folder / student, slug) for student in students_in(folder)]
 
 
 def _execute(
     assignment: Assignment,
-    submissions: Sequence[Submission],
+    handed: Handed,
     sandbox: Sandbox,
     store: Store,
     console: Console,
     options: Options,
 ) -> list[str]:
-    chosen = _chosen(submissions, options.students)
-    plan = assignment.plan(sandbox.image, **options.limits)
-    readable = [submission for submission in chosen if not submission.problem]
-    keys = {key_of(submission, plan) for submission in readable}
-    if options.fresh:
-        for key in keys:
-            store.forget(key)
-    new = sum(not store.has(key_of(submission, plan)) for submission in readable)
-    known = len(readable) - new
-    says = f"[bold]{assignment.slug}[/]: {len(submissions)} submissions, {new} to execute"
-    says += f", {known} known from before" if known else ""
-    console.print(f"{says}; sandbox {sandbox.name}, {options.workers} at a time", highlight=False)
+    for stray in handed.strays:
+        console.print(f"  [yellow]left out[/] {shown(stray)}: not a student's folder")
+    chosen = options.students or handed.students
+    for student in chosen:
+        if student not in handed.students:
+            says = f"expected a folder of {handed.folder}, found none for {student}"
+            raise InputError(f"--student: {says}")
     with Display(console, assignment.slug) as display:
         batch = Batch(
             assignment=assignment,
-            plan=plan,
+            plan=assignment.plan(sandbox.image, **options.limits),
             sandbox=sandbox,
             store=store,
             jobs=options.workers,
             listener=display,
+            load=handed.read,
         )
-        batch.execute(chosen)
+        batch.execute(map(handed.read, chosen), fresh=options.fresh)
     return batch.bugs
-
-
-def _chosen(submissions: Sequence[Submission], students: Sequence[str]) -> list[Submission]:
-    known = {submission.student for submission in submissions}
-    unknown = [student for student in students if student not in known]
-    if unknown:
-        raise InputError(
-            f"--student: expected a folder of submissions, found none for {unknown[0]}"
-        )
-    return [one for one in submissions if not students or one.student in students]
 
 
 def _report(
     assignment: Assignment,
-    submissions: Sequence[Submission],
+    handed: Handed,
     store: Store,
     console: Console,
     out: Path,
     bugs: list[str],
 ) -> int:
-    scores = score_all(assignment, submissions, store, bugs)
-    written = write_reports(scores, assignment.rubric, out)
-    title = f"{assignment.slug}: {assignment.rubric.title}"
-    summary(console, title, written)
-    _renamed(written, console)
-    left_out = len(submissions) - len(written)
+    scores = score_all(assignment, handed, store, bugs)
+    lines = write_reports(scores, handed.students, assignment.rubric, out)
+    summary(console, f"{assignment.slug}: {assignment.rubric.title}", lines)
+    _renamed([line.student for line in lines], console)
+    left_out = len(handed.students) - len(lines)
     if left_out:
         console.print(f"{left_out} submissions are new or changed and not executed: grader run")
     console.print(f"reports: [bold]{out / assignment.slug / 'scores.csv'}[/]", highlight=False)
@@ -129,17 +107,16 @@ def _report(
         log = store.root / "bugs.log"
         with log.open("a", encoding="utf-8") as file:
             file.write("\n".join(bugs))
-        console.print(
-            f"[red]{len(bugs)} bugs of the grader[/]: please report {log}", highlight=False
-        )
+        says = f"[red]{len(bugs)} bugs of the grader[/]: please report {log}"
+        console.print(says, highlight=False)
         return OUR_BUG
-    waiting = sum(bool(score.needs_person) for score in written)
+    waiting = sum(bool(line.needs_person) for line in lines)
     if waiting:
-        console.print(f"{waiting} of {len(written)} students need a person", highlight=False)
+        console.print(f"{waiting} of {len(lines)} students need a person", highlight=False)
     return NEEDS_PERSON if waiting or left_out else ALL_SCORED
 
 
-def _renamed(scores: Sequence[Score], console: Console) -> None:
-    for student, name in file_names([score.student for score in scores]).items():
+def _renamed(students: Sequence[str], console: Console) -> None:
+    for student, name in file_names(students).items():
         if student != name:
             console.print(f"  {shown(student)}: report is students/{name}.csv", highlight=False)

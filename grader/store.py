@@ -16,10 +16,10 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from grader.errors import StoreFault
 from grader.evidence import Evidence
@@ -28,6 +28,9 @@ from grader.frames import FrameReader
 from grader.plan import Limits, Plan
 from grader.sandbox.base import Cause, Stopped
 from grader.submission import Submission
+
+#: Start of the names of folders that are being written.
+NEW = ".new-"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +91,7 @@ class Store:
         evidence = self.root / "evidence"
         try:
             evidence.mkdir(parents=True, exist_ok=True)
-            beside = Path(tempfile.mkdtemp(prefix=".new-", dir=evidence))
+            beside = Path(tempfile.mkdtemp(prefix=NEW, dir=evidence))
             (beside / "frames.bin").write_bytes(run.raw)
             (beside / "record.json").write_text(json.dumps(record))
             self._put(beside, key)
@@ -96,12 +99,15 @@ class Store:
             raise StoreFault(f"evidence cannot be written to {evidence}: {error}") from error
 
     def _put(self, beside: Path, key: str) -> None:
-        try:
-            beside.rename(self._folder(key))
-        except OSError:
-            shutil.rmtree(beside, ignore_errors=True)
-            if not self.has(key):  # else somebody else kept the same evidence first
-                raise
+        """Move finished evidence to its place; what stands there (an earlier run) gives way."""
+        folder = self._folder(key)
+        if folder.exists():
+            aside = Path(tempfile.mkdtemp(prefix=NEW, dir=folder.parent))
+            folder.rename(aside / "old")
+            beside.rename(folder)
+            shutil.rmtree(aside, ignore_errors=True)
+        else:
+            beside.rename(folder)
 
     def load(self, key: str) -> Kept:
         """Read evidence back.
@@ -124,10 +130,6 @@ class Store:
         evidence = conclude(reader, Stopped(**stopped), record["asked"], record["sandbox"])
         return Kept(evidence=evidence, asked=record["asked"])
 
-    def forget(self, key: str) -> None:
-        """Remove evidence, so that the next run executes anew."""
-        shutil.rmtree(self._folder(key), ignore_errors=True)
-
     def note(self, slug: str, entry: Entry) -> None:
         """Append a decision about a student.
 
@@ -148,7 +150,7 @@ class Store:
 
     def clean(self) -> None:
         """Remove what a killed run left half written."""
-        for left in (self.root / "evidence").glob(".new-*"):
+        for left in (self.root / "evidence").glob(f"{NEW}*"):
             shutil.rmtree(left, ignore_errors=True)
 
     def _lines(self, slug: str) -> Iterator[Entry]:
@@ -169,18 +171,23 @@ class Store:
         return self.root / "runs" / f"{slug}.jsonl"
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Write a file so that readers see the old text or the new, nothing between.
+@contextmanager
+def atomically(path: Path) -> Iterator[TextIO]:
+    """Write a text file so that readers see the old text or the new, nothing between.
 
     Raises:
         StoreFault: it could not be written; the old text stands.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, beside = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
-            file.write(text)
-        Path(beside).chmod(0o644)
-        Path(beside).replace(path)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+        beside = Path(name)
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
+                yield file
+            beside.chmod(0o644)
+            beside.replace(path)
+        finally:
+            beside.unlink(missing_ok=True)
     except OSError as error:
         raise StoreFault(f"{path} cannot be written: {error}") from error

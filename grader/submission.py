@@ -42,8 +42,21 @@ class Submission:
     notes: tuple[str, ...] = ()
     """What was repaired on the way in, such as an old notebook format."""
 
+    @property
+    def ticket(self) -> Ticket:
+        """What a batch keeps in memory of it."""
+        return Ticket(student=self.student, digest=self.digest)
+
     @cached_property
     def digest(self) -> str:
         """Hexadecimal SHA-256 of what the student wrote; equal for identical files."""
         told = [[cell.kind.value, cell.source] for cell in self.cells]
         return hashlib.sha256(encode(told)).hexdigest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ticket:
+    """A submission without its cells."""
+
+    student: str
+    digest: str

@@ -18,7 +18,7 @@ from grader.batch import Batch, Listener, score_all
 from grader.checks import KINDS
 from grader.course import Course
 from grader.errors import InputError
-from grader.intake.folders import read_submission, students_in
+from grader.intake.folders import Handed
 from grader.intake.notebook import read_notebook
 from grader.rubric.yaml import Document
 from grader.sandbox.base import Sandbox
@@ -59,8 +59,7 @@ def verify(
         _known(SOLUTION, assignment, course.solution(assignment.slug), course),
         _known(TEMPLATE, assignment, course.template(assignment.slug), course),
     ]
-    for student in students_in(samples) if samples.is_dir() else []:
-        submissions.append(read_submission(samples / student, assignment.slug))
+    submissions += Handed(samples, assignment.slug) if samples.is_dir() else []
     journal = f"{assignment.slug}.verify"
     batch = Batch(
         assignment=assignment,
@@ -69,6 +68,7 @@ def verify(
         store=store,
         jobs=jobs,
         listener=listener,
+        load={submission.student: submission for submission in submissions}.__getitem__,
         journal=journal,
     )
     batch.execute(submissions)

@@ -11,9 +11,8 @@ from small_course import SOLUTION, frames, make_course
 from grader.assignment import Assignment
 from grader.batch import Batch, score_all
 from grader.course import Course
-from grader.intake.folders import read_submission, students_in
+from grader.intake.folders import Handed
 from grader.store import Entry, Store
-from grader.submission import Submission
 from grader.symbolic import Symbolic
 from grader.verdict import Score, Status
 
@@ -24,8 +23,8 @@ class Listened:
     def __init__(self) -> None:
         self.heard: list[tuple[str, ...]] = []
 
-    def planned(self, count: int) -> None:
-        self.heard.append(("planned", str(count)))
+    def planned(self, new: int, known: int) -> None:
+        self.heard.append(("planned", f"{new} new, {known} known"))
 
     def began(self, student: str) -> None:
         self.heard.append(("began", student))
@@ -54,9 +53,8 @@ class Bench:
         self.plan = self.assignment.plan("fake image")
 
     @property
-    def submissions(self) -> list[Submission]:
-        folder = self.course.root / "submissions" / "hw"
-        return [read_submission(folder / student, "hw") for student in students_in(folder)]
+    def handed(self) -> Handed:
+        return Handed(self.course.root / "submissions" / "hw", "hw")
 
     def right(self) -> list[Any]:
         return frames(self.plan.probes, "n*(n+1)/2", 2)
@@ -69,15 +67,14 @@ class Bench:
             store=self.store,
             jobs=1,
             listener=self.listened,
+            load=self.handed.read,
         )
-        batch.execute(self.submissions)
+        batch.execute(self.handed)
         return batch
 
     def scores(self) -> dict[str, Score]:
         bugs: list[str] = []
-        scores = {
-            s.student: s for s in score_all(self.assignment, self.submissions, self.store, bugs)
-        }
+        scores = {s.student: s for s in score_all(self.assignment, self.handed, self.store, bugs)}
         assert bugs == []
         return scores
 
@@ -114,7 +111,7 @@ def test_a_second_run_executes_nothing(tmp_path: Path, symbolic: Symbolic) -> No
     bench.run(sandbox)
     bench.run(sandbox)
     assert sandbox.count == 1
-    assert bench.listened.heard[-1] == ("planned", "0")
+    assert bench.listened.heard[-1] == ("planned", "0 new, 1 known")
 
 
 def test_identical_submissions_run_once(tmp_path: Path, symbolic: Symbolic) -> None:

@@ -56,7 +56,7 @@ def test_run_then_score_then_status(tmp_path: Path) -> None:
     first = run_here(tmp_path)
     assert first.returncode == 1, first.stdout + first.stderr
     assert "no sandbox: student code runs here with your rights" in first.stdout
-    assert "hw: 4 submissions, 2 to execute" in first.stdout
+    assert "hw: 2 to execute" in first.stdout
     assert "left out late.ipynb: not a student's folder" in first.stdout
     found = {row["student"]: row for row in rows(tmp_path / "reports" / "hw" / "scores.csv")}
     assert {
@@ -70,7 +70,7 @@ def test_run_then_score_then_status(tmp_path: Path) -> None:
     assert "students/cmd-" in first.stdout
 
     second = run_here(tmp_path)
-    assert "0 to execute, 2 known from before" in second.stdout
+    assert "hw: 0 to execute, 2 known from before" in second.stdout
 
     rubric = tmp_path / "rubrics" / "hw.yaml"
     rubric.write_text(

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from grader.errors import InputError, SubmissionError
-from grader.intake.folders import assignments_in, read_submission, strays_in, students_in
+from grader.intake.folders import Handed, assignments_in
 from grader.intake.notebook import parse_notebook, read_notebook
 from grader.submission import Cell, CellKind
 
@@ -113,7 +113,7 @@ def test_a_students_folder_gives_a_notebook_or_a_reason(tmp_path: Path) -> None:
         for file in files:
             (tmp_path / student / file).write_bytes(notebook("x = 1"))
     (tmp_path / "linked").symlink_to(tmp_path / "right")
-    read = {name: read_submission(tmp_path / name, "hw") for name in students_in(tmp_path)}
+    read = {submission.student: submission for submission in Handed(tmp_path, "hw")}
     assert {name: (one.problem, one.missing) for name, one in read.items()} == {
         "right": ("", False),
         "renamed": ("", False),
@@ -129,7 +129,7 @@ def test_a_students_folder_gives_a_notebook_or_a_reason(tmp_path: Path) -> None:
 def test_notebooks_outside_of_students_folders_are_named(tmp_path: Path) -> None:
     (tmp_path / "s01.ipynb").write_bytes(notebook("x"))
     (tmp_path / "expected.yaml").write_text("")
-    assert strays_in(tmp_path) == ["s01.ipynb"]
+    assert Handed(tmp_path, "hw").strays == ["s01.ipynb"]
 
 
 def test_assignments_are_found_by_the_names_of_rubrics(tmp_path: Path) -> None:
@@ -139,3 +139,10 @@ def test_assignments_are_found_by_the_names_of_rubrics(tmp_path: Path) -> None:
     assert assignments_in(tmp_path / "hw", ["hw"]) == [("hw", tmp_path / "hw")]
     with pytest.raises(InputError, match=r"named like a rubric \(other\), found none"):
         assignments_in(tmp_path, ["other"])
+
+
+def test_two_folders_with_one_name_are_refused(tmp_path: Path) -> None:
+    for name in ("Zo\u00eb", "Zoe\u0308"):
+        (tmp_path / name).mkdir()
+    with pytest.raises(InputError, match="expected one folder named 'Zoë', found two"):
+        _ = Handed(tmp_path, "hw").students

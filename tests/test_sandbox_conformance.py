@@ -414,6 +414,8 @@ def closing_it_stops_what_runs(place: Place) -> None:
     thread.join(20)
     assert (len(finished), time.monotonic() - begun < 10, reader.ended) == (1, True, False)
     sandbox.close()
+    with pytest.raises(SandboxFault, match="closed"):
+        finish(sandbox, key, FrameReader(key, plan.limits), plan)
 
 
 def parameters() -> list[Any]:

@@ -47,6 +47,10 @@ def score_of(student: str, first: Conclusion, second: Conclusion, note: str = ""
     )
 
 
+def report(scores: list[Score], out: Path) -> None:
+    write_reports(scores, [score.student for score in scores], RUBRIC, out)
+
+
 def rows(path: Path) -> list[dict[str, str]]:
     with path.open(newline="") as file:
         return list(csv.DictReader(file))
@@ -54,13 +58,12 @@ def rows(path: Path) -> list[dict[str, str]]:
 
 def test_an_empty_cell_means_not_scored(tmp_path: Path) -> None:
     right, wrong = Finding(credit=1, says="Right."), Finding(credit=0, says="Wrong.", detail="6")
-    write_reports(
+    report(
         [
             score_of("s01", right, wrong),
             score_of("s02", right, Pending(reason="A person grades this.")),
             score_of("s03", Broken(reason="the reference raised"), Pending(reason="")),
         ],
-        RUBRIC,
         tmp_path,
     )
     shared = {"status": "complete", "max_points": "4", "note": ""}
@@ -82,7 +85,7 @@ def test_an_empty_cell_means_not_scored(tmp_path: Path) -> None:
 
 
 def test_columns_are_in_the_order_that_is_promised(tmp_path: Path) -> None:
-    write_reports([], RUBRIC, tmp_path)
+    report([], tmp_path)
     head = (tmp_path / "hw" / "scores.csv").read_text().splitlines()[0]
     assert head == "student,status,1a,2,total,max_points,percent,needs_person,note"
 
@@ -91,7 +94,7 @@ def test_columns_are_in_the_order_that_is_promised(tmp_path: Path) -> None:
 def test_no_text_starts_a_formula(start: str, tmp_path: Path) -> None:
     evil = f'{start}HYPERLINK("http://x"),\n1'
     finding = Finding(credit=0, says=evil)
-    write_reports([score_of(evil, finding, finding, note=evil)], RUBRIC, tmp_path)
+    report([score_of(evil, finding, finding, note=evil)], tmp_path)
     for path in [tmp_path / "hw" / "scores.csv", *(tmp_path / "hw" / "students").iterdir()]:
         for row in rows(path):
             assert not [
@@ -117,6 +120,6 @@ def test_students_with_odd_names_get_safe_files() -> None:
 
 def test_a_student_who_is_gone_leaves_no_report(tmp_path: Path) -> None:
     right = Finding(credit=1, says="")
-    write_reports([score_of("s01", right, right), score_of("s02", right, right)], RUBRIC, tmp_path)
-    write_reports([score_of("s02", right, right)], RUBRIC, tmp_path)
+    report([score_of("s01", right, right), score_of("s02", right, right)], tmp_path)
+    report([score_of("s02", right, right)], tmp_path)
     assert [path.name for path in (tmp_path / "hw" / "students").iterdir()] == ["s02.csv"]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from grader.errors import InputError, SubmissionError
@@ -35,15 +37,53 @@ def assignments_in(folder: Path, slugs: list[str]) -> list[tuple[str, Path]]:
     return found
 
 
-def students_in(folder: Path) -> list[str]:
-    """The students of an assignment's folder: its sub-folders that are not hidden."""
-    return sorted(p.name for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
+@dataclass(frozen=True)
+class Handed:
+    """What was handed in for one assignment; notebooks are read one at a time, never all at once.
 
+    Args:
+        folder: The assignment's folder of students.
+        slug: The assignment.
+    """
 
-def submissions_in(folder: Path, slug: str, students: list[str]) -> Iterator[Submission]:
-    """Read what students handed in; one that cannot be read says so and stops nobody else."""
-    for student in students:
-        yield read_submission(folder / student, slug)
+    folder: Path
+    slug: str
+
+    @cached_property
+    def students(self) -> list[str]:
+        """Ids of the students: names of the sub-folders that are not hidden, in order.
+
+        Raises:
+            InputError: two names differ only in how their letters are encoded.
+        """
+        return list(self._names)
+
+    def read(self, student: str) -> Submission:
+        """Read what a student handed in; what cannot be read says so in `problem`."""
+        return read_submission(self.folder / self._names[student], self.slug)
+
+    def __iter__(self) -> Iterator[Submission]:
+        """Read them all, one after the other."""
+        return map(self.read, self.students)
+
+    @property
+    def strays(self) -> list[str]:
+        """Notebooks beside the students' folders, which might be somebody's work."""
+        found = [p.name for p in self.folder.iterdir() if p.suffix == ".ipynb" and not p.is_dir()]
+        return sorted(found)
+
+    @cached_property
+    def _names(self) -> dict[str, str]:
+        """Folder names by id: the id is the name in one agreed encoding (Unicode NFC)."""
+        names: dict[str, str] = {}
+        for path in sorted(self.folder.iterdir()):
+            if not path.is_dir() or path.name.startswith("."):
+                continue
+            student = unicodedata.normalize("NFC", path.name)
+            if student in names:
+                raise InputError(f"{self.folder}: expected one folder named {student!r}, found two")
+            names[student] = path.name
+        return names
 
 
 def read_submission(folder: Path, slug: str) -> Submission:
@@ -79,8 +119,3 @@ def _notebook_in(folder: Path, slug: str) -> Path | None:
     if not notebooks and any(not name.startswith(".") for name in names):
         raise SubmissionError(f"no notebook: expected {slug}.ipynb, found {', '.join(names[:5])}")
     return folder / notebooks[0] if notebooks else None
-
-
-def strays_in(folder: Path) -> list[str]:
-    """What lies beside the students' folders and might be somebody's work: notebooks."""
-    return sorted(p.name for p in folder.iterdir() if p.suffix == ".ipynb" and not p.is_dir())

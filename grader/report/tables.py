@@ -12,68 +12,96 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import io
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 from grader.rubric import Rubric
-from grader.store import write_atomically
-from grader.verdict import CheckScore, Finding, QuestionScore, Score
+from grader.store import atomically
+from grader.verdict import CheckScore, Finding, QuestionScore, Score, Status
 
 #: Characters that start a formula in a spreadsheet. Source: OWASP ASVS 5.0, 1.2.10.
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\0")
 MAX_CELL_CHARS = 2000
+SCORE_COLUMNS = ("total", "max_points", "percent", "needs_person", "note")
 STUDENT_COLUMNS = ("question", "check", "kind", "points", "max_points", "outcome", "feedback")
 
 Cell = str | float | None
 
 
-def write_reports(scores: Iterable[Score], rubric: Rubric, out: Path) -> list[Score]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """What remains in memory of a score once it is written: enough for a summary."""
+
+    student: str
+    status: Status
+    total: float | None
+    max_points: float
+    needs_person: tuple[str, ...]
+    all_open: bool
+    """Whether no question is decided."""
+    note: str
+
+
+def write_reports(
+    scores: Iterable[Score], students: Iterable[str], rubric: Rubric, out: Path
+) -> list[Line]:
     """Write all tables of one assignment.
 
     Args:
-        scores: In the order of the rows; may be made while they are written.
+        scores: In the order of the rows; each is written and let go before the next is made.
+        students: Everybody who may have a score.
         rubric: For the order of the questions.
         out: Folder of all reports.
-
-    Returns:
-        The scores, for a summary.
 
     Raises:
         StoreFault: a file could not be written.
     """
     folder = out / rubric.assignment
-    written = list(scores)
-    names = file_names([score.student for score in written])
-    for score in written:
-        rows = [_check_row(q, c) for q in score.questions for c in q.checks]
-        path = folder / "students" / f"{names[score.student]}.csv"
-        write_atomically(path, table(STUDENT_COLUMNS, rows))
-    _remove_stale(folder / "students", set(names.values()))
-    write_atomically(folder / "staff.csv", table(*_staff(written)))
-    write_atomically(folder / "scores.csv", table(*_scores(written, rubric)))
-    return written
-
-
-def _scores(scores: Sequence[Score], rubric: Rubric) -> tuple[list[str], list[list[Cell]]]:
+    names = file_names(students)
     ids = [question.id for question in rubric.questions]
-    columns = ["student", "status", *ids, "total", "max_points", "percent", "needs_person", "note"]
-    rows: list[list[Cell]] = [
-        [
-            score.student,
-            score.status,
-            *(question.points for question in score.questions),
-            score.total,
-            score.max_points,
-            score.percent,
-            " ".join(score.needs_person),
-            score.note,
-        ]
-        for score in scores
-    ]
-    return columns, rows
+    lines = []
+    with (
+        atomically(folder / "scores.csv") as scores_file,
+        atomically(folder / "staff.csv") as staff_file,
+    ):
+        table, staff = Table(scores_file), Table(staff_file)
+        table.row("student", "status", *ids, *SCORE_COLUMNS)
+        staff.row("student", *STUDENT_COLUMNS, "detail")
+        for score in scores:
+            table.row(*_score_row(score))
+            with atomically(folder / "students" / f"{names[score.student]}.csv") as student_file:
+                student = Table(student_file)
+                student.row(*STUDENT_COLUMNS)
+                for question in score.questions:
+                    for check in question.checks:
+                        student.row(*_check_row(question, check))
+                        staff.row(score.student, *_check_row(question, check), _detail(check))
+            lines.append(_line(score))
+    _remove_stale(folder / "students", {names[line.student] for line in lines})
+    return lines
+
+
+def _line(score: Score) -> Line:
+    return Line(
+        student=score.student,
+        status=score.status,
+        total=score.total,
+        max_points=score.max_points,
+        needs_person=score.needs_person,
+        all_open=len(score.needs_person) == len(score.questions),
+        note=score.note[:200],
+    )
+
+
+def _score_row(score: Score) -> list[Cell]:
+    points = [question.points for question in score.questions]
+    needs = " ".join(score.needs_person)
+    sums = [score.total, score.max_points, score.percent]
+    return [score.student, score.status, *points, *sums, needs, score.note]
 
 
 def _check_row(question: QuestionScore, check: CheckScore) -> list[Cell]:
@@ -81,24 +109,20 @@ def _check_row(question: QuestionScore, check: CheckScore) -> list[Cell]:
     return [*said, check.outcome, check.feedback]
 
 
-def _staff(scores: Sequence[Score]) -> tuple[list[str], list[list[Cell]]]:
-    rows: list[list[Cell]] = []
-    for score in scores:
-        for question in score.questions:
-            for check in question.checks:
-                found = check.conclusion
-                detail = found.detail if isinstance(found, Finding) else ""
-                rows.append([score.student, *_check_row(question, check), detail])
-    return ["student", *STUDENT_COLUMNS, "detail"], rows
+def _detail(check: CheckScore) -> str:
+    return check.conclusion.detail if isinstance(check.conclusion, Finding) else ""
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> str:
-    """Write rows as CSV (RFC 4180), numbers without noise, text defused."""
-    text = io.StringIO(newline="")
-    writer = csv.writer(text)
-    writer.writerow(columns)
-    writer.writerows([_cell(cell) for cell in row] for row in rows)
-    return text.getvalue()
+class Table:
+    """Writes rows as CSV (RFC 4180): numbers without noise, text defused."""
+
+    def __init__(self, file: TextIO) -> None:
+        """Write to an open file."""
+        self._writer = csv.writer(file)
+
+    def row(self, *cells: Cell) -> None:
+        """Write one row."""
+        self._writer.writerow([_cell(cell) for cell in cells])
 
 
 def _cell(cell: Cell) -> str:

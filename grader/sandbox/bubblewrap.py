@@ -119,14 +119,16 @@ class BubblewrapSandbox:
         self._filter = seccomp.compiled(seccomp.profile_text())
         self._visible = visible()
         self._running: set[subprocess.Popen[bytes]] = set()
-        self._lock = threading.Lock()
+        self._lock, self._closed = threading.Lock(), False
 
     def run(self, box: bytes, reader: FrameReader, *, limits: Limits, data: Path | None) -> Stopped:
         """See `Sandbox.run`."""
         if data is not None and not os.access(data, os.R_OK | os.X_OK):
             raise SandboxFault(f"{data}: the course's data cannot be read")
-        process = self._start(limits, data)
-        with self._lock:
+        with self._lock:  # so that `close` misses nothing
+            if self._closed:
+                raise SandboxFault("the sandbox is closed")
+            process = self._start(limits, data)
             self._running.add(process)
         try:
             return converse(process, box, reader, process.kill)
@@ -137,6 +139,7 @@ class BubblewrapSandbox:
     def close(self) -> None:
         """Kill what still runs."""
         with self._lock:
+            self._closed = True
             running = list(self._running)
         for process in running:
             process.kill()

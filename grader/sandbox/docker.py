@@ -106,6 +106,8 @@ class DockerSandbox:
             request = self._request(limits, data, gpu)
             container = self._create(request)
             try:
+                if self._closed:  # looked at after it was made: `close` removes what it finds
+                    raise SandboxFault("the sandbox is closed")
                 return self._converse(container, request, box, reader, begun)
             finally:
                 self._remove(container)
@@ -185,8 +187,6 @@ class DockerSandbox:
         return whole
 
     def _create(self, request: Request) -> str:
-        if self._closed:
-            raise SandboxFault("the sandbox is closed")
         with translated("the engine made no container"):
             return str(self._api.create_container_from_config(request.config())["Id"])
 

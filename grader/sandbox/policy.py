@@ -154,6 +154,8 @@ def _host_differences(seen: Mapping[str, Any], request: Request) -> list[str]:
 
 
 def _as_asked(name: str, value: Any, asked: Mapping[str, Any]) -> bool:
+    if name == "Init":
+        return value is False  # nothing at all would mean the engine's own setting
     if name in asked:
         return bool(_plain(value) == _plain(asked[name]))
     return not value or value in ENGINES_OWN.get(name, ())
@@ -167,7 +169,7 @@ def _config_differences(seen: Mapping[str, Any], request: Request) -> list[str]:
         value = seen.get(name)
         if name == "Env":
             value, asked = sorted(value or ()), request.env_lines()
-        if value != asked:
+        if _plain(value) != _plain(asked):
             wrong.append(f"Config.{name}: expected {_short(asked)}, found {_short(value)}")
     if seen.get("Volumes"):
         wrong.append("Config.Volumes: a volume of the image would be disk space without a limit")
@@ -183,10 +185,11 @@ def _mount_differences(mounts: list[Mapping[str, Any]], request: Request) -> lis
 
 
 def _plain(value: Any) -> Any:
-    """Bring a field to one form: nothing is nothing, and the order of limits does not matter."""
-    if isinstance(value, list) and value and isinstance(value[0], dict):
-        kept = [{key: _plain(item) for key, item in entry.items() if item} for entry in value]
-        return sorted(kept, key=str)
+    """Bring a field to one form: empty is nothing, and the order of limits does not matter."""
+    if isinstance(value, dict):
+        value = {key: _plain(item) for key, item in value.items() if item}
+    elif isinstance(value, list) and value and isinstance(value[0], dict):
+        value = sorted(map(_plain, value), key=str)
     return value or None
 
 

@@ -56,14 +56,16 @@ class ProcessSandbox:
         self.command = command
         self.image = environment.identity_of_this_python()
         self._running: dict[int, str] = {}
-        self._lock = threading.Lock()
+        self._lock, self._closed = threading.Lock(), False
 
     def run(self, box: bytes, reader: FrameReader, *, limits: Limits, data: Path | None) -> Stopped:
         """See `Sandbox.run`."""
         with _folder(data) as base:
             work = str(base / "work")
-            process = self._start(base, limits)
-            with self._lock:
+            with self._lock:  # so that `close` misses nothing
+                if self._closed:
+                    raise SandboxFault("the sandbox is closed")
+                process = self._start(base, limits)
                 self._running[process.pid] = work
             try:
                 return converse(process, box, reader, lambda: kill_all(process.pid, work))
@@ -74,6 +76,7 @@ class ProcessSandbox:
     def close(self) -> None:
         """Kill what still runs."""
         with self._lock:
+            self._closed = True
             running = list(self._running.items())
         for pid, work in running:
             kill_all(pid, work)
