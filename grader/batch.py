@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from grader.assignment import Assignment
-from grader.errors import Fault, StoreFault
+from grader.errors import Fault, InputError, StoreFault
 from grader.execute import execute
 from grader.plan import Plan
 from grader.sandbox.base import Sandbox
@@ -81,6 +81,7 @@ class Batch:
 
         Raises:
             KeyboardInterrupt: after sandboxes are stopped; what is finished is kept.
+            InputError: something that staff must mend, such as data that nobody may read; likewise.
         """
         groups: dict[str, list[Ticket]] = {}
         for submission in submissions:
@@ -101,7 +102,7 @@ class Batch:
                 for future in as_completed(futures):
                     key, same = futures[future]
                     self._settle(future, key, same)
-            except KeyboardInterrupt:
+            except (KeyboardInterrupt, InputError):  # what staff must mend concerns everybody
                 self._stop.set()
                 pool.shutdown(wait=False, cancel_futures=True)
                 self.sandbox.close()
@@ -136,6 +137,8 @@ class Batch:
             ending, fault = future.result(), ""
         except Fault as error:
             ending, fault = "", str(error)
+        except InputError:
+            raise
         except Exception as error:  # noqa: BLE001 - a bug of ours costs nobody points, and stops nobody else
             self.bugs.append("".join(traceback.format_exception(error)))
             ending, fault = "", f"a bug of the grader: {type(error).__name__}: {error}"

@@ -11,6 +11,7 @@ from small_course import SOLUTION, frames, make_course
 from grader.assignment import Assignment
 from grader.batch import Batch, score_all
 from grader.course import Course
+from grader.errors import InputError
 from grader.intake.folders import Handed
 from grader.store import Entry, Store
 from grader.symbolic import Symbolic
@@ -169,6 +170,18 @@ def test_a_bug_of_ours_leaves_the_score_empty_and_is_reported(
     batch = bench.run(Exploding([]))
     assert "ZeroDivisionError: a bug of ours" in batch.bugs[0]
     assert bench.scores()["s01"].status is Status.NEEDS_PERSON
+
+
+class Unusable(FakeSandbox):
+    def run(self, *args: Any, **more: Any) -> Any:
+        raise InputError("data/: other users cannot read this")
+
+
+def test_what_staff_must_mend_stops_the_batch(tmp_path: Path, symbolic: Symbolic) -> None:
+    bench = Bench(tmp_path, symbolic, s01=SOLUTION, s02=["x = 2"])
+    with pytest.raises(InputError, match="other users cannot read this"):
+        bench.run(Unusable([]))
+    assert bench.scores() == {}
 
 
 class Interrupted(FakeSandbox):

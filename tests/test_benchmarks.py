@@ -1,0 +1,83 @@
+"""What the benchmarks stand on; their figures are measured by hand and asserted nowhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from frames_of import Writer
+
+from benchmarks.contestants import Nbclient, Nbgrader, Otter, Ours, Size
+from benchmarks.cost import Cost, Failed, busy_s, measured
+from benchmarks.course import SLUG, write_course
+from benchmarks.overhead import ratios
+from benchmarks.replay import signed
+from grader.course import Course
+from grader.errors import ProtocolViolation
+from grader.frames import FrameReader
+from grader.intake.folders import read_submission
+from grader.plan import Limits
+from grader.symbolic import Symbolic
+
+KEY, OTHER = b"k" * 32, b"o" * 32
+
+
+def test_the_course_of_the_measurements_has_a_valid_rubric_and_no_identical_notebooks(
+    tmp_path: Path,
+) -> None:
+    folder = write_course(tmp_path, 3)
+    with Symbolic() as symbolic:
+        assignment = Course(tmp_path).open(SLUG, symbolic)
+    students = [read_submission(one, SLUG) for one in sorted(folder.iterdir())]
+    assert [len(one.cells) for one in students] == [4, 4, 4]
+    assert len({one.digest for one in students}) == 3
+    assert len(assignment.plan("image").probes) == 5
+
+
+def test_replayed_frames_are_accepted_under_the_new_key_only() -> None:
+    told = {"index": 0, "attempt": 1, "status": "ok", "wall_s": 0.0}
+    frames = bytes(Writer(KEY).ready().write("cell", {"text": "x"}, **told).end().out)
+    replayed = FrameReader(OTHER, Limits())
+    replayed.feed(signed(frames, OTHER))
+    assert replayed.ended
+    assert [frame.kind for frame in replayed.frames] == ["ready", "cell", "end"]
+    with pytest.raises(ProtocolViolation):
+        FrameReader(OTHER, Limits()).feed(frames)
+
+
+def test_a_ratio_is_of_the_same_round_and_rounds_with_a_failure_have_none() -> None:
+    def cost(wall_s: float) -> Cost:
+        return Cost(wall_s=wall_s, busy_s=1.0, own_s=1.0)
+
+    ours, base = [cost(3.0), cost(9.0), None], [cost(2.0), None, cost(1.0)]
+    assert ratios(ours, base, "wall_s") == [1.5]
+
+
+def test_busy_time_leaves_out_idling_and_waiting_for_disks(tmp_path: Path) -> None:
+    stat = tmp_path / "stat"
+    stat.write_text("cpu  100 200 300 9999 9999 10 20 0 0 0\ncpu0 1 1 1 1 1 1 1 0 0 0\n")
+    assert busy_s(stat) == 6.3
+
+
+def test_a_command_that_fails_is_not_measured(tmp_path: Path) -> None:
+    with pytest.raises(Failed, match="exit code 3: no luck"):
+        measured(["sh", "-c", "echo no luck; exit 3"], env={}, log=tmp_path / "log", cwd=tmp_path)
+
+
+@pytest.mark.parametrize(
+    "contestant",
+    [Ours("docker"), Nbclient(), Otter("/there/python")],
+    ids=lambda one: str(one.name),
+)
+def test_a_contestant_prepares_a_notebook_for_each_student(
+    contestant: Ours | Nbclient | Otter, tmp_path: Path
+) -> None:
+    contestant.prepare(tmp_path, Size(notebooks=2, workers=1))
+    assert len(list(tmp_path.rglob("*.ipynb"))) == 2
+
+
+def test_nbgrader_runs_one_at_a_time_however_many_are_asked_for(tmp_path: Path) -> None:
+    one = Nbgrader("/there/python")
+    assert one.command(tmp_path, Size(notebooks=2, workers=1)) == one.command(
+        tmp_path, Size(notebooks=2, workers=8)
+    )
