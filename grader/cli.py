@@ -118,7 +118,7 @@ def run(
     wish = Wish(
         name=sandbox, gpus=gpus, runtime=runtime, trusted=trust_students or len(set(students)) < 2
     )
-    with choose(wish, found.state, screen) as chosen:
+    with choose(wish, screen) as chosen:
         return running.run(found, assignments, chosen, screen, options)
 
 

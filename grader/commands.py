@@ -36,7 +36,7 @@ def check_notebook(
     with Symbolic() as symbolic:
         told = _self_check_of(notebook, slug, course, symbolic)
         quiet = Console(stderr=True)
-        with choose(Wish(name="process", trusted=True, quiet=True), Path(), quiet) as sandbox:
+        with choose(Wish(name="process", trusted=True, quiet=True), quiet) as sandbox:
             try:
                 lines = check(notebook, told, sandbox, symbolic)
             except SubmissionError as error:
@@ -96,7 +96,7 @@ def verify_rubrics(
     code = ALL_SCORED
     with Symbolic() as symbolic:
         opened = [found.open(slug, symbolic) for slug in slugs or found.slugs]
-        with choose(wish, found.state, console) as sandbox:
+        with choose(wish, console) as sandbox:
             for assignment in opened:
                 with Display(console, f"verify {assignment.slug}") as show:
                     workers = Options(out=Path(), jobs=jobs).workers

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 from rich.console import Console
 
@@ -34,12 +33,11 @@ class Wish:
 
 
 @contextmanager
-def choose(wish: Wish, state: Path, console: Console) -> Iterator[Sandbox]:
+def choose(wish: Wish, console: Console) -> Iterator[Sandbox]:
     """Make a sandbox, and close it at the end.
 
     Args:
         wish: What was asked for.
-        state: The course's `.grader/`, for what making a sandbox keeps.
         console: For the progress of building an image, and for warnings.
 
     Raises:
@@ -48,7 +46,7 @@ def choose(wish: Wish, state: Path, console: Console) -> Iterator[Sandbox]:
     name = _best() if wish.name == "auto" else wish.name
     if name != "docker" and (wish.runtime or wish.gpus != "none"):
         raise InputError(f"--runtime and --gpus need --sandbox docker, not {name}")
-    sandbox = _make(name, wish, state, console)
+    sandbox = _make(name, wish, console)
     try:
         yield sandbox
     finally:
@@ -73,7 +71,7 @@ def _best() -> str:
     )
 
 
-def _make(name: str, wish: Wish, state: Path, console: Console) -> Sandbox:
+def _make(name: str, wish: Wish, console: Console) -> Sandbox:
     def say(line: str) -> None:
         console.print(f"  {line}", highlight=False, markup=False)
 
@@ -81,7 +79,7 @@ def _make(name: str, wish: Wish, state: Path, console: Console) -> Sandbox:
         missing = why_no_docker()
         if missing:
             raise InputError(f"--sandbox docker: {missing}")
-        return DockerSandbox(state=state, gpus=wish.gpus, runtime=wish.runtime, say=say)
+        return DockerSandbox(gpus=wish.gpus, runtime=wish.runtime, say=say)
     if name == "bubblewrap":
         missing = why_no_bubblewrap()
         if missing:

@@ -60,7 +60,6 @@ class DockerSandbox:
     """Containers on one engine; see the module's docstring for what they cover.
 
     Args:
-        state: The course's `.grader/`; nothing of a container is kept there.
         gpus: all, none, or numbers such as `0,1`; each is given to one submission at a time.
         runtime: Name of another runtime that the engine knows, such as `runsc`.
         say: Gets a line for each step of building the runner image.
@@ -73,14 +72,12 @@ class DockerSandbox:
     def __init__(
         self,
         *,
-        state: Path | None = None,
         gpus: str = "none",
         runtime: str | None = None,
         say: Callable[[str], None] = lambda line: None,
         command: tuple[str, ...] = COMMAND,
     ) -> None:
         """Connect, remove what a crash of ours left behind, and find or build the image."""
-        del state
         self.command, self.runtime = command, runtime
         devices = list_gpus(gpus)
         self._gpus = queue.SimpleQueue[str]() if devices else None
