@@ -14,7 +14,7 @@ from rich.console import Console
 
 from grader import __version__
 from grader.display import console
-from grader.errors import Fault, InputError, RubricError
+from grader.errors import Fault, InputError, ReferenceFault, RubricError
 from grader.options import BAD_INPUT, INTERRUPTED, OUR_BUG, Options
 
 EXIT_CODES = """\b
@@ -264,6 +264,9 @@ def main() -> None:
     except InputError as error:
         for problem in error.problems if isinstance(error, RubricError) else [str(error)]:
             stderr.print(problem, markup=False, soft_wrap=True)
+        code = BAD_INPUT
+    except ReferenceFault as error:
+        stderr.print(f"{error}: mend the reference", markup=False, soft_wrap=True)
         code = BAD_INPUT
     except Fault as error:
         stderr.print(f"fault: {error}", markup=False, soft_wrap=True)

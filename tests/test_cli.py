@@ -132,6 +132,22 @@ def test_bad_input_says_what_was_expected(tmp_path: Path) -> None:
         assert (done.returncode, says in done.stderr) == (2, True), done.stderr
 
 
+def test_a_reference_that_cannot_be_used_says_where(tmp_path: Path) -> None:
+    make_course(tmp_path, s01=SOLUTION)
+    reference = tmp_path / "reference" / "hw" / "reference.py"
+    reference.write_text("import nothing_like_this")
+    done = run_here(tmp_path)
+    assert done.returncode == 2
+    assert (
+        "hw/reference.py raised ModuleNotFoundError: No module named 'nothing_like_this'"
+        in done.stderr
+    )
+    reference.unlink()
+    gone = run_here(tmp_path)
+    assert gone.returncode == 2
+    assert "expected the reference at" in gone.stderr
+
+
 def test_a_command_outside_of_a_course_says_so(tmp_path: Path) -> None:
     done = grader("verify", cwd=tmp_path)
     assert done.returncode == 2
