@@ -6,12 +6,13 @@ broken, with its reason, and takes nobody's points.
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Mapping, Sequence
 
 from grader.assignment import Assignment
 from grader.checks import KINDS
 from grader.checks.base import Seen, cell_says
-from grader.errors import Fault
+from grader.errors import Fault, InputError
 from grader.evidence import CellStatus, Evidence
 from grader.rubric import Check, Rubric
 from grader.submission import Submission
@@ -32,6 +33,7 @@ def score(
     submission: Submission,
     assignment: Assignment,
     answers: Mapping[str, str] | None = None,
+    bugs: list[str] | None = None,
 ) -> Score:
     """Score one submission.
 
@@ -41,6 +43,7 @@ def score(
         assignment: Rubric and reference.
         answers: Digests of the probes that the evidence answers; a check whose question has
             changed since then is broken until the notebook is executed anew. None: all are alike.
+        bugs: Gets the traceback of every error that nothing expected; its check is broken.
     """
     receipts = {receipt.index: receipt for receipt in evidence.cells}
 
@@ -58,8 +61,12 @@ def score(
         )
         try:
             return KINDS[check.kind].judge(check.params, seen, assignment.context)
-        except Fault as fault:
+        except (Fault, InputError) as fault:
             return Broken(reason=str(fault))
+        except Exception as error:  # noqa: BLE001 - one check's bug must not cost the others
+            if bugs is not None:
+                bugs.append("".join(traceback.format_exception(error)))
+            return Broken(reason=f"a bug of the grader: {type(error).__name__}: {error}")
 
     failed = [receipt for receipt in evidence.cells if receipt.status is not CellStatus.OK]
     notes = [*submission.notes, *(cell_says(receipt) for receipt in failed)]
@@ -88,7 +95,8 @@ def unexecuted(submission: Submission, rubric: Rubric, reason: str = "") -> Scor
     elif submission.problem:
         status, conclusion = Status.UNREADABLE, Pending(reason=submission.problem)
     else:
-        status, conclusion = Status.NEEDS_PERSON, Pending(reason=reason)
+        says = "The grader could not run this; a person will look."
+        status, conclusion = Status.NEEDS_PERSON, Pending(reason=says, detail=reason)
     return Score(
         student=submission.student,
         assignment=submission.assignment,

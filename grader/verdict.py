@@ -51,6 +51,9 @@ class Pending:
     """A person decides."""
 
     reason: str
+    """Written to the student."""
+    detail: str = ""
+    """Written to the course staff."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,11 +101,19 @@ class CheckScore:
 
     @property
     def feedback(self) -> str:
-        """What the report says about it."""
-        if isinstance(self.conclusion, Finding):
-            shown = [self.conclusion.says, self.conclusion.detail if self.reveal else ""]
-            return " ".join(part for part in shown if part)
-        return self.conclusion.reason
+        """What the student reads about it: nothing of ours, no expected value that is hidden."""
+        match self.conclusion:
+            case Finding(says=says, detail=detail):
+                return " ".join(part for part in (says, detail if self.reveal else "") if part)
+            case Pending(reason=reason):
+                return reason
+        return "The grader could not judge this; a person will."
+
+    @property
+    def for_staff(self) -> str:
+        """What only the course staff reads about it."""
+        found = self.conclusion
+        return found.reason if isinstance(found, Broken) else found.detail
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

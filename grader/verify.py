@@ -24,7 +24,7 @@ from grader.rubric.yaml import Document
 from grader.sandbox.base import Sandbox
 from grader.store import Store
 from grader.submission import Submission
-from grader.verdict import Finding, Outcome, QuestionScore, Score, Status
+from grader.verdict import Outcome, QuestionScore, Score, Status
 
 SOLUTION, TEMPLATE = "(solution)", "(template)"
 TOLERANCE = 1e-6
@@ -102,7 +102,9 @@ def _expected(course: Course, path: Path) -> dict[str, Any]:
 
 def _problems(scores: Iterable[Score], expected: dict[str, Any]) -> Iterable[str]:
     samples = dict(expected)
+    unseen = {SOLUTION, TEMPLATE}
     for score in scores:
+        unseen.discard(score.student)
         if score.student == SOLUTION:
             yield from _all_earned(score)
         elif score.student == TEMPLATE:
@@ -111,19 +113,28 @@ def _problems(scores: Iterable[Score], expected: dict[str, Any]) -> Iterable[str
             yield from _as_expected(score, samples.pop(score.student))
         else:
             yield f"{score.student}: expected.yaml does not say what it must earn"
+    for student in sorted(unseen):
+        yield f"{student} was not scored"
     for student in samples:
         yield f"{student}: expected.yaml names it, but there is no such submission"
 
 
 def _all_earned(score: Score) -> Iterable[str]:
+    yield from _complete("the solution", score)
     for question in score.questions:
         for check in question.checks:
-            if check.outcome not in (Outcome.FULL, Outcome.PENDING):
-                got = f"{check.outcome}: {check.feedback} {_detail(check.conclusion)}".rstrip()
+            if check.outcome is not (Outcome.PENDING if check.kind == "written" else Outcome.FULL):
+                got = f"{check.outcome}: {check.feedback} {check.for_staff}".rstrip()
                 yield f"the solution, {question.id} {check.check}: expected full, found {got}"
 
 
+def _complete(name: str, score: Score) -> Iterable[str]:
+    if score.status is not Status.COMPLETE:
+        yield f"{name}: expected status complete, found {score.status} ({score.note})"
+
+
 def _nothing_earned(score: Score) -> Iterable[str]:
+    yield from _complete("the template", score)
     for question in score.questions:
         for check in question.checks:
             if check.points != 0:
@@ -160,10 +171,6 @@ def _shown(question: QuestionScore | None) -> str:
         return f"{question.points:g}"
     broken = any(check.outcome is Outcome.BROKEN for check in question.checks)
     return "broken" if broken else "pending"
-
-
-def _detail(conclusion: object) -> str:
-    return conclusion.detail if isinstance(conclusion, Finding) else ""
 
 
 def _testimony(assignment: Assignment) -> Iterable[str]:

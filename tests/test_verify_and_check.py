@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from small_course import SOLUTION, TEMPLATE, WRONG, make_course, notebook, write
+from frames_of import FakeSandbox
+from small_course import SOLUTION, TEMPLATE, WRONG, frames, make_course, notebook, write
 from test_batch import Listened
 
 from grader.assignment import Assignment
@@ -74,6 +75,16 @@ def test_every_disagreement_is_named(
         "s02: expected.yaml does not say what it must earn",
         "s03: expected.yaml names it, but there is no such submission",
     ]
+
+
+def test_a_solution_that_never_ran_proves_nothing(tmp_path: Path, symbolic: Symbolic) -> None:
+    course = make_course(tmp_path)
+    assignment = course.open("hw", symbolic)
+    right = frames(assignment.plan("fake image").probes, "n*(n+1)/2", 2)
+    proof = verify(course, assignment, FakeSandbox([], [], right), jobs=1, listener=Listened())
+    assert proof.problems[0].startswith(
+        "the solution: expected status complete, found needs_person (the guest never became ready"
+    )
 
 
 def test_verifying_needs_a_solution(

@@ -21,7 +21,7 @@ from typing import TextIO
 
 from grader.rubric import Rubric
 from grader.store import atomically
-from grader.verdict import CheckScore, Finding, QuestionScore, Score, Status
+from grader.verdict import CheckScore, QuestionScore, Score, Status
 
 #: Characters that start a formula in a spreadsheet. Source: OWASP ASVS 5.0, 1.2.10.
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\0")
@@ -79,7 +79,7 @@ def write_reports(
                 for question in score.questions:
                     for check in question.checks:
                         student.row(*_check_row(question, check))
-                        staff.row(score.student, *_check_row(question, check), _detail(check))
+                        staff.row(score.student, *_check_row(question, check), check.for_staff)
             lines.append(_line(score))
     _remove_stale(folder / "students", {names[line.student] for line in lines})
     return lines
@@ -107,10 +107,6 @@ def _score_row(score: Score) -> list[Cell]:
 def _check_row(question: QuestionScore, check: CheckScore) -> list[Cell]:
     said = [question.id, check.check, check.kind, check.points, check.max_points]
     return [*said, check.outcome, check.feedback]
-
-
-def _detail(check: CheckScore) -> str:
-    return check.conclusion.detail if isinstance(check.conclusion, Finding) else ""
 
 
 class Table:
