@@ -41,6 +41,11 @@ class Assignment:
         return self.rubric.assignment
 
     @cached_property
+    def data_digest(self) -> str:
+        """Digest of the files that students find as `data/`; empty without any."""
+        return folder_digest(self.data) if self.data else ""
+
+    @cached_property
     def requests(self) -> dict[str, dict[str, Request]]:
         """What every check asks: check id to local name to request.
 
@@ -73,7 +78,7 @@ class Assignment:
             limits=replace(self.rubric.limits, **limits),
             probes=tuple(sorted(probes, key=lambda probe: ORDER.index(probe.request["op"]))),
             seed=self.context.inputs.seed("notebook") % 2**32,
-            data_digest=folder_digest(self.data) if self.data else "",
+            data_digest=self.data_digest,
             image=image,
         )
 

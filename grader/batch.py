@@ -10,7 +10,7 @@ import threading
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from grader.assignment import Assignment
@@ -82,6 +82,7 @@ class Batch:
         Raises:
             KeyboardInterrupt: after sandboxes are stopped; what is finished is kept.
             InputError: something that staff must mend, such as data that nobody may read; likewise.
+            StoreFault: decisions can no longer be noted; likewise.
         """
         groups: dict[str, list[Ticket]] = {}
         for submission in submissions:
@@ -102,7 +103,8 @@ class Batch:
                 for future in as_completed(futures):
                     key, same = futures[future]
                     self._settle(future, key, same)
-            except (KeyboardInterrupt, InputError):  # what staff must mend concerns everybody
+            # What staff must mend, or a store that takes nothing more, concerns everybody.
+            except (KeyboardInterrupt, InputError, StoreFault):
                 self._stop.set()
                 pool.shutdown(wait=False, cancel_futures=True)
                 self.sandbox.close()
@@ -148,7 +150,13 @@ class Batch:
 
     def _note(self, same: Sequence[Ticket], *, key: str = "", fault: str = "") -> None:
         for one in same:
-            entry = Entry(student=one.student, submission=one.digest, key=key, fault=fault)
+            entry = Entry(
+                student=one.student,
+                submission=one.digest,
+                key=key,
+                plan=self.plan.digest,
+                fault=fault,
+            )
             self.store.note(self.journal or self.assignment.slug, entry)
 
 
@@ -180,7 +188,10 @@ def _score_one(
         return unexecuted(submission, assignment.rubric, entry.fault)
     try:
         kept = store.load(entry.key)
-        return score(kept.evidence, submission, assignment, kept.asked)
+        if kept.data != assignment.data_digest:
+            old = "data/ has changed since this was executed: grader run"
+            submission = replace(submission, notes=(old, *submission.notes))
+        return score(kept.evidence, submission, assignment, kept.asked, bugs)
     except Fault as fault:
         return unexecuted(submission, assignment.rubric, str(fault))
     except Exception as error:  # noqa: BLE001 - a bug in one check must not cost the class its report

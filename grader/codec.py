@@ -41,6 +41,8 @@ MAX_NODES = 200_000
 MAX_DEPTH = 18  # the guest stops at 16 levels of the student's own nesting
 MAX_DIMS = 8
 MAX_INT_DIGITS = 1000
+MAX_HEAD_BYTES = 16 << 20
+MAX_BRACKETS = 4 * MAX_NODES  # a node is a list, and may hold a list of children or pairs
 
 
 def encode(value: Value) -> bytes:
@@ -145,6 +147,9 @@ def decode(data: bytes) -> Value:
     (length,) = struct.unpack(">I", data[:4])
     if length > len(data) - 4:
         raise ProtocolViolation("a value is cut short")
+    # Before parsing: a few bytes of JSON make many times as many of Python's objects.
+    if length > MAX_HEAD_BYTES or data.count(b"[", 4, 4 + length) > MAX_BRACKETS:
+        raise ProtocolViolation("a value has too many nodes")
     nodes = parse_json(data[4 : 4 + length])
     if not isinstance(nodes, list) or not 0 < len(nodes) <= MAX_NODES:
         raise ProtocolViolation("a value has no nodes, or too many")
@@ -194,7 +199,7 @@ class _Decoder:
         return truth
 
     def _int(self, child: Any, digits: Any) -> int:
-        if not isinstance(digits, str) or len(digits) > MAX_INT_DIGITS:
+        if not isinstance(digits, str) or len(digits.lstrip("-")) > MAX_INT_DIGITS:
             raise ProtocolViolation("an integer has too many digits")
         return int(digits)
 

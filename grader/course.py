@@ -24,6 +24,8 @@ from grader.reference import Reference
 from grader.submission import Cell
 from grader.symbolic import Symbolic
 
+SECRET_BYTES = 32
+
 
 @dataclass(frozen=True, slots=True)
 class Course:
@@ -95,14 +97,39 @@ class Course:
         return Assignment(rubric, context, data if data.is_dir() else None)
 
     def secret(self) -> bytes:
-        """The secret that all inputs are drawn from, made on first use; keep it from students."""
+        """The secret that all inputs are drawn from, made on first use; keep it from students.
+
+        Raises:
+            InputError: it cannot be read or made.
+        """
         path = self.state / "secret"
-        if not path.exists():
-            self.state.mkdir(exist_ok=True)
-            handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-            with os.fdopen(handle, "w") as file:
-                file.write(secrets.token_hex(32))
-        return bytes.fromhex(path.read_text().strip())
+        try:
+            if not path.exists():
+                self._make_secret(path)
+            found = bytes.fromhex(path.read_text().strip())
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f"{self.shown(path)}: expected the course's secret: {error}"
+            ) from error
+        if len(found) != SECRET_BYTES:
+            says = f"expected {2 * SECRET_BYTES} hexadecimal digits, found {2 * len(found)}"
+            raise InputError(f"{self.shown(path)}: {says}; remove it to draw other inputs")
+        return found
+
+    def _make_secret(self, path: Path) -> None:
+        """Write it whole and then link it, so that of two first runs both read the same."""
+        self.state.mkdir(exist_ok=True)
+        beside = path.with_name(f"secret-{os.getpid()}-{secrets.token_hex(4)}")
+        handle = os.open(beside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+        with os.fdopen(handle, "w") as file:
+            file.write(secrets.token_hex(SECRET_BYTES))
+        try:
+            os.link(beside, path)
+        except FileExistsError:
+            pass  # another run was first: its secret counts
+        except OSError:
+            beside.replace(path)  # a file system without hard links
+        beside.unlink(missing_ok=True)
 
     def shown(self, path: Path) -> str:
         """A path as messages write it: relative to the working folder where that is shorter."""

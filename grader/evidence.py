@@ -54,6 +54,8 @@ class ProbeStatus(StrEnum):
     TOO_LARGE = "too_large"
     SKIPPED = "skipped"
     """The run had ended before this probe's turn."""
+    MALFORMED = "malformed"
+    """The kernel, which is the student's, answered with what is no value. Never sent as such."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,7 +170,11 @@ def _cell(frame: Frame) -> CellReceipt:
 def _observation(frame: Frame) -> Observation:
     status = _status(ProbeStatus, frame)
     if status is ProbeStatus.OK:
-        return Observation(status=status, value=decode(frame.payload), wall_s=_seconds(frame))
+        try:
+            value = decode(frame.payload)
+        except ProtocolViolation:  # the payload is the kernel's word, not the guest's
+            return Observation(status=ProbeStatus.MALFORMED, wall_s=_seconds(frame))
+        return Observation(status=status, value=value, wall_s=_seconds(frame))
     raised = _raised(_payload_dict(frame), where="where")
     return Observation(status=status, raised=raised, wall_s=_seconds(frame))
 

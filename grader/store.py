@@ -15,6 +15,7 @@ import json
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -29,6 +30,10 @@ from grader.plan import Limits, Plan
 from grader.sandbox.base import Cause, Stopped
 from grader.submission import Submission
 
+#: Of `record.json`; evidence of another version counts as none.
+VERSION = 2
+#: Age in seconds at which a half-written folder is nobody's any more.
+STALE_S = 3600
 #: Start of the names of folders that are being written.
 NEW = ".new-"
 
@@ -40,6 +45,8 @@ class Kept:
     evidence: Evidence
     asked: dict[str, str]
     """Digest of every probe that was put, by id."""
+    data: str
+    """Digest of the data that the notebook found, as in the plan."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +56,8 @@ class Entry:
     student: str
     submission: str
     key: str = ""
+    plan: str = ""
+    """Digest of the plan under which it was decided."""
     fault: str = ""
 
 
@@ -68,8 +77,12 @@ class Store:
     root: Path
 
     def has(self, key: str) -> bool:
-        """Whether there is evidence under a key."""
-        return (self._folder(key) / "record.json").is_file()
+        """Whether there is whole evidence under a key."""
+        try:
+            record = _read_record(self._folder(key))
+            return bool((self._folder(key) / "frames.bin").stat().st_size == record["bytes"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return False
 
     def keep(self, key: str, run: Run, plan: Plan, asked: dict[str, str]) -> None:
         """Write a run's evidence, whole or not at all.
@@ -78,7 +91,7 @@ class Store:
             StoreFault: it could not be written.
         """
         record = {
-            "version": 1,
+            "version": VERSION,
             "key": run.key.hex(),
             "sandbox": run.evidence.sandbox,
             "plan": plan.digest,
@@ -86,28 +99,28 @@ class Store:
             "limits": asdict(plan.limits),
             "asked": asked,
             "stopped": asdict(run.stopped),
+            "data": plan.data_digest,
+            "bytes": len(run.raw),
             "frames": hashlib.sha256(run.raw).hexdigest(),
         }
         evidence = self.root / "evidence"
         try:
             evidence.mkdir(parents=True, exist_ok=True)
-            beside = Path(tempfile.mkdtemp(prefix=NEW, dir=evidence))
-            (beside / "frames.bin").write_bytes(run.raw)
-            (beside / "record.json").write_text(json.dumps(record))
-            self._put(beside, key)
+            with tempfile.TemporaryDirectory(prefix=NEW, dir=evidence) as beside:
+                whole = Path(beside) / "whole"
+                whole.mkdir()
+                (whole / "frames.bin").write_bytes(run.raw)
+                (whole / "record.json").write_text(json.dumps(record))
+                self._put(whole, key)
         except OSError as error:
             raise StoreFault(f"evidence cannot be written to {evidence}: {error}") from error
 
-    def _put(self, beside: Path, key: str) -> None:
+    def _put(self, whole: Path, key: str) -> None:
         """Move finished evidence to its place; what stands there (an earlier run) gives way."""
         folder = self._folder(key)
         if folder.exists():
-            aside = Path(tempfile.mkdtemp(prefix=NEW, dir=folder.parent))
-            folder.rename(aside / "old")
-            beside.rename(folder)
-            shutil.rmtree(aside, ignore_errors=True)
-        else:
-            beside.rename(folder)
+            folder.rename(whole.parent / "earlier")
+        whole.rename(folder)
 
     def load(self, key: str) -> Kept:
         """Read evidence back.
@@ -118,17 +131,19 @@ class Store:
         """
         folder = self._folder(key)
         try:
-            record = json.loads((folder / "record.json").read_text())
+            record = _read_record(folder)
             raw = (folder / "frames.bin").read_bytes()
-            stopped = {**record["stopped"], "cause": Cause(record["stopped"]["cause"])}
+            stopped = Stopped(**{**record["stopped"], "cause": Cause(record["stopped"]["cause"])})
             reader = FrameReader(bytes.fromhex(record["key"]), Limits(**record["limits"]))
+            whole = hashlib.sha256(raw).hexdigest() == record["frames"]
+            asked, sandbox, data = dict(record["asked"]), str(record["sandbox"]), record["data"]
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise StoreFault(f"evidence {key[:12]} cannot be read: {error}") from error
-        if hashlib.sha256(raw).hexdigest() != record["frames"]:
+            raise StoreFault(f"evidence {key[:12]} cannot be read: grader run ({error})") from error
+        if not whole:
             raise StoreFault(f"evidence {key[:12]} is damaged: grader run --fresh")
         reader.feed(raw)
-        evidence = conclude(reader, Stopped(**stopped), record["asked"], record["sandbox"])
-        return Kept(evidence=evidence, asked=record["asked"])
+        evidence = conclude(reader, stopped, asked, sandbox)
+        return Kept(evidence=evidence, asked=asked, data=data)
 
     def note(self, slug: str, entry: Entry) -> None:
         """Append a decision about a student.
@@ -140,7 +155,8 @@ class Store:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(asdict(entry)) + "\n")
+                # Begun with a newline, because a crash may have left half a line.
+                file.write("\n" + json.dumps(asdict(entry)) + "\n")
         except OSError as error:
             raise StoreFault(f"{path} cannot be written: {error}") from error
 
@@ -149,9 +165,11 @@ class Store:
         return {entry.student: entry for entry in self._lines(slug)}
 
     def clean(self) -> None:
-        """Remove what a killed run left half written."""
+        """Remove what a killed run left half written; another run may be writing right now."""
         for left in (self.root / "evidence").glob(f"{NEW}*"):
-            shutil.rmtree(left, ignore_errors=True)
+            with suppress(OSError):
+                if time.time() - left.stat().st_mtime > STALE_S:
+                    shutil.rmtree(left, ignore_errors=True)
 
     def _lines(self, slug: str) -> Iterator[Entry]:
         path = self._journal(slug)
@@ -169,6 +187,14 @@ class Store:
 
     def _journal(self, slug: str) -> Path:
         return self.root / "runs" / f"{slug}.jsonl"
+
+
+def _read_record(folder: Path) -> dict[str, Any]:
+    """Read `record.json`; ValueError when it is of another version."""
+    record: dict[str, Any] = json.loads((folder / "record.json").read_text())
+    if record["version"] != VERSION:
+        raise ValueError(f"it is of version {record['version']}, not {VERSION}")
+    return record
 
 
 @contextmanager

@@ -15,6 +15,8 @@ class CellKind(StrEnum):
 
     CODE = "code"
     MARKDOWN = "markdown"
+    RAW = "raw"
+    """Neither; kept so that cells are counted as the student counts them."""
 
 
 @dataclass(frozen=True, slots=True)

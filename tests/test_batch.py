@@ -1,18 +1,22 @@
 """One submission never stops the others, and a fault of ours never becomes a zero."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from frames_of import FakeSandbox
-from small_course import SOLUTION, frames, make_course
+from small_course import SOLUTION, frames, make_course, write
 
 from grader.assignment import Assignment
 from grader.batch import Batch, score_all
 from grader.course import Course
-from grader.errors import InputError
+from grader.errors import InputError, StoreFault
+from grader.evidence import ProbeStatus
+from grader.execute import execute
 from grader.intake.folders import Handed
+from grader.score import score
 from grader.store import Entry, Store
 from grader.symbolic import Symbolic
 from grader.verdict import Score, Status
@@ -60,7 +64,7 @@ class Bench:
     def right(self) -> list[Any]:
         return frames(self.plan.probes, "n*(n+1)/2", 2)
 
-    def run(self, sandbox: FakeSandbox) -> Batch:
+    def run(self, sandbox: FakeSandbox, *, fresh: bool = False) -> Batch:
         batch = Batch(
             assignment=self.assignment,
             plan=self.plan,
@@ -70,7 +74,7 @@ class Bench:
             listener=self.listened,
             load=self.handed.read,
         )
-        batch.execute(self.handed)
+        batch.execute(self.handed, fresh=fresh)
         return batch
 
     def scores(self) -> dict[str, Score]:
@@ -237,7 +241,7 @@ def test_changed_points_rescore_and_a_changed_question_is_left_open(
     score = bench.scores()["s01"]
     assert points(score) == {"1": 1, "2": None, "3": None}
     said = "the question has changed since this was executed: grader run"
-    assert score.questions[1].checks[0].feedback == said
+    assert score.questions[1].checks[0].for_staff == said
 
 
 def test_a_reference_that_raises_breaks_the_check_and_takes_no_points(
@@ -251,7 +255,7 @@ def test_a_reference_that_raises_breaks_the_check_and_takes_no_points(
     score = bench.scores()["s01"]
     assert points(score) == {"1": 1, "2": None, "3": None}
     said = "the reference double raised ZeroDivisionError: division by zero"
-    assert score.questions[1].checks[0].feedback == said
+    assert score.questions[1].checks[0].for_staff == said
 
 
 def test_damaged_evidence_is_a_fault_and_no_zero(tmp_path: Path, symbolic: Symbolic) -> None:
@@ -264,10 +268,93 @@ def test_damaged_evidence_is_a_fault_and_no_zero(tmp_path: Path, symbolic: Symbo
     assert "is damaged: grader run --fresh" in score.note
 
 
+@pytest.mark.parametrize("lost", ["frames.bin", "record.json"])
+def test_evidence_that_is_not_whole_is_made_anew(
+    lost: str, tmp_path: Path, symbolic: Symbolic
+) -> None:
+    bench = Bench(tmp_path, symbolic, s01=SOLUTION)
+    bench.run(FakeSandbox(bench.right()))
+    (lost_file,) = (bench.course.state / "evidence").glob(f"*/{lost}")
+    lost_file.unlink()
+    assert bench.scores()["s01"].status is Status.NEEDS_PERSON
+    bench.run(FakeSandbox(bench.right()))
+    assert bench.scores()["s01"].status is Status.COMPLETE
+    assert list((bench.course.state / "evidence").glob(".new-*")) == []
+
+
+def test_fresh_executes_what_is_known(tmp_path: Path, symbolic: Symbolic) -> None:
+    bench = Bench(tmp_path, symbolic, s01=SOLUTION)
+    sandbox = FakeSandbox(bench.right())
+    bench.run(sandbox)
+    bench.run(sandbox, fresh=True)
+    assert sandbox.count == 2
+    assert bench.scores()["s01"].total == 3
+
+
+def test_changed_data_is_said(tmp_path: Path, symbolic: Symbolic) -> None:
+    bench = Bench(tmp_path, symbolic, s01=SOLUTION)
+    bench.run(FakeSandbox(bench.right()))
+    write(tmp_path / "reference" / "hw" / "student" / "data" / "train.csv", "1,2")
+    bench.assignment = bench.course.open("hw", symbolic)
+    assert bench.scores()["s01"].note == "data/ has changed since this was executed: grader run"
+
+
+def test_a_store_that_takes_nothing_stops_the_batch(tmp_path: Path, symbolic: Symbolic) -> None:
+    many = {f"s{number:02}": [f"x = {number}"] for number in range(9)}
+    bench = Bench(tmp_path, symbolic, **many)
+    write(bench.course.state / "runs", "a file where a folder is needed")
+    sandbox = FakeSandbox(bench.right())
+    with pytest.raises(StoreFault, match="cannot be written"):
+        bench.run(sandbox)
+    assert sandbox.count < 9
+
+
+def test_an_answer_that_is_no_value_costs_that_check_only(
+    tmp_path: Path, symbolic: Symbolic
+) -> None:
+    bench = Bench(tmp_path, symbolic, s01=SOLUTION)
+
+    class Forging(FakeSandbox):
+        def run(self, box: bytes, reader: Any, **more: Any) -> Any:
+            stopped = super().run(box, reader, **more)
+            reader.frames[2] = replace(reader.frames[2], payload=b"junk")
+            return stopped
+
+    sandbox = Forging(bench.right())
+    evidence = execute(next(iter(bench.handed)), bench.plan, sandbox, None).evidence
+    assert evidence.observed("1/1/value").status is ProbeStatus.MALFORMED
+    assert evidence.observed("2/1/value").status is ProbeStatus.OK
+    scored = score(evidence, next(iter(bench.handed)), bench.assignment)
+    first = scored.questions[0].checks[0]
+    assert (first.points, first.feedback) == (0, "count cannot be read as plain data.")
+
+
+def test_a_bug_in_one_check_costs_no_other(tmp_path: Path, symbolic: Symbolic) -> None:
+    bench = Bench(tmp_path, symbolic, s01=SOLUTION)
+    bench.run(FakeSandbox(bench.right()))
+
+    class Broken:
+        def __getattr__(self, name: str) -> Any:
+            raise ZeroDivisionError("a bug of ours")
+
+    broken: Any = Broken()
+    context = replace(bench.assignment.context, symbolic=broken)
+    bench.assignment = replace(bench.assignment, context=context)
+    bugs: list[str] = []
+    (scored,) = score_all(bench.assignment, bench.handed, bench.store, bugs)
+    assert points(scored) == {"1": None, "2": 2, "3": None}
+    assert "ZeroDivisionError: a bug of ours" in bugs[0]
+    assert (
+        scored.questions[0].checks[0].feedback == "The grader could not judge this; a person will."
+    )
+
+
 def test_a_torn_last_line_of_the_journal_is_left_out(tmp_path: Path) -> None:
     store = Store(tmp_path)
     entry = Entry(student="s01", submission="a", key="b")
     store.note("hw", entry)
     with (tmp_path / "runs" / "hw.jsonl").open("a") as file:
         file.write('{"student": "s02", "subm')
-    assert store.entries("hw") == {"s01": entry}
+    after = Entry(student="s03", submission="c", key="d")
+    store.note("hw", after)
+    assert store.entries("hw") == {"s01": entry, "s03": after}

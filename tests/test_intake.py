@@ -32,7 +32,9 @@ def test_only_kind_and_source_of_cells_are_kept() -> None:
         ],
     }
     found = parse_notebook(json.dumps(written).encode(), "hw.ipynb")
-    assert found.cells == (Cell(TEXT, "# One\ntwo"), Cell(CODE, "x = 1"))
+    raw = CellKind.RAW
+    two = (Cell(TEXT, "# One\ntwo"), Cell(CODE, "x = 1"))
+    assert found.cells == (*two, Cell(raw, "left out"), Cell(raw, ""))
 
 
 def test_format_3_is_read() -> None:

@@ -81,7 +81,7 @@ def parse_notebook(data: bytes, name: str) -> Notebook:
     else:
         shown = major if isinstance(major, int) else "none"
         raise SubmissionError(f"{name} has notebook format {shown}; 3 and 4 are read: save it anew")
-    cells = tuple(cell for written in raw if (cell := _cell(written)) is not None)
+    cells = tuple(map(_cell, raw))
     if not any(cell.kind is CellKind.CODE for cell in cells):
         raise SubmissionError(f"{name} has no code cells")
     if len(cells) > MAX_CELLS or sum(len(cell.source) for cell in cells) > MAX_SOURCE_BYTES:
@@ -106,10 +106,10 @@ def _json(data: bytes, name: str) -> Any:
         raise SubmissionError(f"{name} is not a notebook: its text is not JSON{where}") from error
 
 
-def _cell(written: Any) -> Cell | None:
-    """A code or markdown cell, or None for raw cells and what is no cell at all."""
+def _cell(written: Any) -> Cell:
+    """A code or markdown cell, or a raw one for everything else."""
     if not isinstance(written, dict):
-        return None
+        return Cell(CellKind.RAW, "")
     kind = written.get("cell_type")
     if kind == "heading":  # format 3 has cells of their own for headings
         level = written.get("level", 1)
@@ -117,7 +117,8 @@ def _cell(written: Any) -> Cell | None:
         return Cell(CellKind.MARKDOWN, "#" * level + " " + _text(written.get("source")))
     if kind == "code":
         return Cell(CellKind.CODE, _text(written.get("source", written.get("input"))))
-    return Cell(CellKind.MARKDOWN, _text(written.get("source"))) if kind == "markdown" else None
+    source = _text(written.get("source"))
+    return Cell(CellKind.MARKDOWN if kind == "markdown" else CellKind.RAW, source)
 
 
 def _text(written: Any) -> str:
