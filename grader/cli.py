@@ -105,9 +105,8 @@ def run(
     from grader import run as running
     from grader.course import find_course
     from grader.intake.folders import Handed, assignments_in
-    from grader.sandbox.choose import Wish, choose
+    from grader.sandbox.choose import Wish
 
-    screen = console()
     found = find_course(submissions, course)
     assignments = assignments_in(submissions, found.slugs)
     _one_rubric(given["rubric"], assignments)
@@ -118,8 +117,7 @@ def run(
     wish = Wish(
         name=sandbox, gpus=gpus, runtime=runtime, trusted=trust_students or len(set(students)) < 2
     )
-    with choose(wish, screen) as chosen:
-        return running.run(found, assignments, chosen, screen, options)
+    return running.run(found, assignments, wish, console(), options)
 
 
 @grader.command(epilog=EXIT_CODES)

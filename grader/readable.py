@@ -7,28 +7,32 @@ from typing import Any
 import numpy as np
 
 from grader.errors import InputError
-from grader.values import Formula, Tensor, Value
+from grader.values import Formula, Tensor, Value, describe
 
 
 def to_json(value: Value) -> Any:
-    """Write a value with plain JSON; tensors become nested lists with their dtype.
+    """Write a value with plain JSON; what JSON lacks is an object with a word for its kind.
 
     Raises:
-        TypeError: it holds what no public case should hold.
+        InputError: it holds what no public case can hold, such as a function.
     """
     match value:
         case None | bool() | int() | float() | str():
             return value
         case list() | tuple():
             return [to_json(item) for item in value]
+        case set():
+            return {"set": sorted(map(to_json, value), key=str)}
+        case dict() if all(isinstance(key, str) for key in value):
+            return {key: to_json(item) for key, item in value.items()}
         case dict():
-            return {str(key): to_json(item) for key, item in value.items()}
+            return {"pairs": [[to_json(key), to_json(item)] for key, item in value.items()]}
         case Tensor():
             data = value.array.tolist()
             return {"tensor": data, "dtype": value.dtype, "shape": list(value.shape)}
         case Formula():
-            return value.text
-    raise TypeError(f"a {type(value).__name__} cannot be released to students")
+            return {"formula": value.text}
+    raise InputError(f"{describe(value)} cannot be given to students as a public result")
 
 
 def from_json(written: Any) -> Value:
@@ -43,11 +47,21 @@ def from_json(written: Any) -> Value:
                 held = "float32" if dtype == "bfloat16" else dtype
                 return Tensor(np.asarray(data, dtype=held).reshape(shape), dtype, "torch")
             except (TypeError, ValueError) as error:
-                raise InputError(
-                    f"a tensor of the self-check file is malformed: {error}"
-                ) from error
+                raise InputError(f"a tensor of the self-check is malformed: {error}") from error
+        case {"pairs": list(pairs)}:
+            return {_key(key): from_json(item) for key, item in pairs}
+        case {"set": list(items)}:
+            return {_key(item) for item in items}
+        case {"formula": str(text)}:
+            return Formula(text)
         case list():
             return [from_json(item) for item in written]
         case dict():
             return {key: from_json(item) for key, item in written.items()}
     return written
+
+
+def _key(written: Any) -> Any:
+    """A dict's key or a set's member: a list stood for a tuple there."""
+    value = from_json(written)
+    return tuple(value) if isinstance(value, list) else value

@@ -65,7 +65,12 @@ def self_check(assignment: Assignment) -> dict[str, Any]:
         "version": VERSION,
         "assignment": assignment.slug,
         "title": assignment.rubric.title,
-        "limits": {"cell_s": limits.cell_s, "total_s": limits.total_s, "probe_s": limits.probe_s},
+        "limits": {
+            "cell_s": limits.cell_s,
+            "total_s": limits.total_s,
+            "probe_s": limits.probe_s,
+            "memory_mib": limits.memory_mib,
+        },
         "template": [
             cell.source for cell in assignment.context.template if cell.kind is CellKind.MARKDOWN
         ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from rich.console import Console
@@ -16,6 +17,7 @@ from grader.intake.folders import Handed
 from grader.options import ALL_SCORED, NEEDS_PERSON, OUR_BUG, Options
 from grader.report.tables import file_names, write_reports
 from grader.sandbox.base import Sandbox
+from grader.sandbox.choose import Wish, choose
 from grader.store import Store
 from grader.symbolic import Symbolic
 
@@ -23,7 +25,7 @@ from grader.symbolic import Symbolic
 def run(
     course: Course,
     assignments: Sequence[tuple[str, Path]],
-    sandbox: Sandbox,
+    wish: Wish,
     console: Console,
     options: Options,
 ) -> int:
@@ -31,11 +33,12 @@ def run(
     code = ALL_SCORED
     store = Store(course.state)
     store.clean()
-    with Symbolic() as symbolic:
+    with Symbolic() as symbolic, ExitStack() as stack:
         # All rubrics are read before anything runs: a bad one must not cost an hour first.
         opened = [
             (course.open(slug, symbolic, options.rubric), folder) for slug, folder in assignments
         ]
+        sandbox = stack.enter_context(choose(wish, console))
         says = f"sandbox {sandbox.name}, {options.workers} at a time"
         console.print(says, highlight=False)
         for assignment, folder in opened:
@@ -84,7 +87,21 @@ def _execute(
             load=handed.read,
         )
         batch.execute(map(handed.read, chosen), fresh=options.fresh)
+    _say_who_is_stale(handed, store, batch.plan.digest, console)
     return batch.bugs
+
+
+def _say_who_is_stale(handed: Handed, store: Store, plan: str, console: Console) -> None:
+    """Name those whose scores come from an earlier plan, as after --student with other limits."""
+    entries = store.entries(handed.slug)
+    stale = [s for s in handed.students if s in entries and entries[s].plan != plan]
+    if stale:
+        names = ", ".join(map(shown, stale[:5])) + (" …" if len(stale) > 5 else "")
+        console.print(
+            f"{len(stale)} were executed under other limits, data, questions or environment, and "
+            f"are scored by that: {names}",
+            highlight=False,
+        )
 
 
 def _report(

@@ -16,7 +16,7 @@ from grader.checks import KINDS
 from grader.checks.base import Context, Seen, cell_says
 from grader.compare import compare
 from grader.errors import InputError, ReferenceFault
-from grader.evidence import CellStatus, Evidence
+from grader.evidence import CellStatus, Evidence, ProbeStatus
 from grader.execute import execute
 from grader.inputs import Inputs
 from grader.intake.notebook import read_notebook, read_regular
@@ -107,7 +107,7 @@ def _look(
     one: dict[str, Any], cells: tuple[Cell, ...], evidence: Evidence, context: Context
 ) -> Line:
     kind = KINDS[one["kind"]]
-    params = _params(kind.Params, one["params"])
+    params = _params(kind.Params, from_json(one["params"]))
     requests = {local: from_json(request) for local, request in one["requests"].items()}
     seen = Seen(
         check_id=one["id"],
@@ -141,8 +141,8 @@ def _public(one: dict[str, Any], params: Any, seen: Seen) -> str:
     """What is wrong in a public case or a model's output shapes; empty when nothing is."""
     for local, written in one["expected"].items():
         observed = seen.observations[local]
-        if observed.raised:
-            return f"A public case raised {observed.raised}."
+        if observed.status is not ProbeStatus.OK:
+            return f"A public case {Seen.failed(observed)}."
         found = compare(observed.value, from_json(written), rtol=params.rtol, atol=params.atol)
         if found:
             return f"A public case is wrong: {found.summary}. {found.detail}".strip()
