@@ -56,7 +56,12 @@ class Reference:
         return self.call(name, {}) if callable(found) else tensors.plain(found, name)
 
     def call(self, name: str, args: Mapping[str, Value]) -> Value:
-        """What a function of the reference returns for arguments given by position.
+        """What a function of the reference returns.
+
+        Args:
+            name: A function of the reference.
+            args: By name; passed by keyword if the function has all the names, else by position.
+                Students' functions are called by the same rule.
 
         Raises:
             ReferenceFault: it is not there, raised, or returned what is no plain value.
@@ -86,6 +91,8 @@ class Reference:
         build: Mapping[str, Value],
         weights: Mapping[str, Tensor],
         inputs: Sequence[Mapping[str, Value]],
+        *,
+        gradients: bool,
     ) -> dict[str, Value]:
         """What a model of the reference gives: `count`, `outputs` and `gradients`.
 
@@ -94,20 +101,24 @@ class Reference:
 
         Args:
             name: A class of the reference.
-            build: Arguments of the class, by position.
+            build: Arguments of the class, passed as `call` passes them.
             weights: Value of every parameter, by name.
-            inputs: Arguments of each forward pass, by position.
+            inputs: Arguments of each forward pass, likewise.
+            gradients: Whether to differentiate; without, `gradients` is None and outputs need hold
+                no floating-point tensor.
 
         Raises:
             ReferenceFault: it is not there, raised, or returned what is no plain value.
         """
-        told = [name, dict(build), dict(weights), [dict(one) for one in inputs]]
+        told = [name, dict(build), dict(weights), [dict(one) for one in inputs], gradients]
         key = hashlib.sha256(encode(["model", *told])).hexdigest()
         if key not in self._results:
             from grader import tensors  # torch: only when a reference is asked
 
             with _ours(name):
-                self._results[key] = tensors.observe(self._get(name), build, weights, inputs)
+                self._results[key] = tensors.observe(
+                    self._get(name), build, weights, inputs, gradients=gradients
+                )
         result: dict[str, Value] = self._results[key]
         return result
 

@@ -91,4 +91,5 @@ def _check(assignment: Assignment, number: int) -> dict[str, Any]:
         "requests": to_json(told.requests),
         "expected": to_json(told.expected),
         "shapes": to_json(told.shapes),
+        "parameters": to_json(told.parameters),
     }

@@ -146,11 +146,20 @@ def _public(one: dict[str, Any], params: Any, seen: Seen) -> str:
         found = compare(observed.value, from_json(written), rtol=params.rtol, atol=params.atol)
         if found:
             return f"A public case is wrong: {found.summary}. {found.detail}".strip()
-    if one["shapes"]:
-        outputs = seen.observations["model"].value["outputs"]
-        shapes = [list(o.shape) if isinstance(o, Tensor) else None for o in outputs]
-        if shapes != one["shapes"]:
-            return f"Expected outputs of shapes {one['shapes']}, found {shapes}."
+    return _misfit(one, seen) if one["kind"] == "model" else ""
+
+
+def _misfit(one: dict[str, Any], seen: Seen) -> str:
+    """The first parameter or output of a model that is missing or has another shape than asked."""
+    reply = seen.observations["model"].value
+    theirs = reply["parameters"]
+    for name, shape in one["parameters"].items():
+        if theirs.get(name) != shape:
+            found = theirs.get(name, ", ".join(theirs) or "no parameters")
+            return f"Expected a parameter {name} of shape {shape}, found {found}."
+    shapes = [list(o.shape) if isinstance(o, Tensor) else None for o in reply["outputs"]]
+    if shapes != one["shapes"]:
+        return f"Expected outputs of shapes {one['shapes']}, found {shapes}."
     return ""
 
 

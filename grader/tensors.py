@@ -6,7 +6,8 @@ reference is first called.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import inspect
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,14 +15,14 @@ import pandas as pd
 import torch
 
 from grader.errors import ReferenceFault
-from grader.values import Formula, Table, Tensor, Value
+from grader.values import Formula, Opaque, Table, Tensor, Value
 
 
 def draw_weights(kind: Any, build: Mapping[str, Value], seed: int) -> dict[str, Tensor]:
     """Initial values of a model's parameters plus normal noise of 0.1, by name."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = kind(*(live(value) for value in build.values()))
+        model = _invoke(kind, build)
         return {
             key: _tensor(parameter.detach() + 0.1 * torch.randn_like(parameter))
             for key, parameter in model.named_parameters()
@@ -29,9 +30,9 @@ def draw_weights(kind: Any, build: Mapping[str, Value], seed: int) -> dict[str, 
 
 
 def call(function: Any, args: Mapping[str, Value], name: str) -> Value:
-    """What a function returns for arguments given by position, with torch's seed at zero."""
+    """What a function returns for arguments by name, with torch's seed at zero."""
     torch.manual_seed(0)
-    return plain(function(*(live(value) for value in args.values())), name)
+    return plain(_invoke(function, args), name)
 
 
 def observe(
@@ -39,36 +40,65 @@ def observe(
     build: Mapping[str, Value],
     weights: Mapping[str, Tensor],
     inputs: Sequence[Mapping[str, Value]],
+    *,
+    gradients: bool,
 ) -> dict[str, Value]:
     """Build a model, set its parameters, run it in eval mode; see `Reference.model`."""
-    model = kind(*(live(value) for value in build.values()))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = _invoke(kind, build)
     parameters = dict(model.named_parameters())
     with torch.no_grad():
         for key, weight in weights.items():
             parameters[key].copy_(live(weight))
     model.eval()
-    outputs = [model(*(live(value) for value in one.values())) for one in inputs]
-    loss = sum(fixed_scalar(output) for output in outputs)
-    if isinstance(loss, torch.Tensor):
-        loss.backward()  # type: ignore[no-untyped-call]
-    gradients = {
-        key: _tensor(torch.zeros_like(p) if p.grad is None else p.grad)
-        for key, p in parameters.items()
-    }
+    with torch.set_grad_enabled(gradients):
+        outputs = [_invoke(model, one) for one in inputs]
     return {
         "count": sum(p.numel() for p in parameters.values()),
         "outputs": [plain(output, "forward") for output in outputs],
-        "gradients": gradients,
+        "gradients": _gradients(parameters, outputs) if gradients else None,
     }
 
 
-def fixed_scalar(output: Any) -> torch.Tensor:
-    """The scalar whose gradients are compared: sum of output x cos(0, 1, 2, ...)."""
-    if isinstance(output, tuple | list):
-        return torch.stack([fixed_scalar(part) for part in output]).sum()
-    weights = torch.cos(torch.arange(output.numel(), dtype=torch.float64))
-    total: torch.Tensor = (output.double().reshape(-1) * weights).sum()
-    return total
+def _gradients(parameters: Mapping[str, Any], outputs: list[Any]) -> dict[str, Tensor]:
+    """Gradients of the scalar that `grader/guest/model.py` states, which this must mirror."""
+    losses = [_weighted(tensor) for tensor in _floating(outputs)]
+    if not losses:
+        raise ReferenceFault("expected outputs with a floating-point tensor to differentiate")
+    torch.stack([loss.to(losses[0]) for loss in losses]).sum().backward()  # type: ignore[no-untyped-call]
+    return {
+        key: _tensor(torch.zeros_like(p) if p.grad is None else p.grad)
+        for key, p in parameters.items()
+    }
+
+
+def _weighted(output: torch.Tensor) -> torch.Tensor:
+    pattern = torch.cos(torch.arange(output.numel(), dtype=torch.float64)).reshape(output.shape)
+    return (output * pattern.to(output)).sum()
+
+
+def _floating(item: Any) -> Iterator[torch.Tensor]:
+    if isinstance(item, torch.Tensor):
+        if item.is_floating_point():
+            yield item
+    elif isinstance(item, Mapping | list | tuple):
+        for value in item.values() if isinstance(item, Mapping) else item:
+            yield from _floating(value)
+
+
+def _invoke(target: Any, arguments: Mapping[str, Value]) -> Any:
+    """Call by keyword if the callable has all these names, else by position, as the guest does."""
+    given = {name: live(value) for name, value in arguments.items()}
+    asked = target.forward if isinstance(target, torch.nn.Module) else target
+    try:
+        parameters = inspect.signature(asked).parameters
+    except (TypeError, ValueError):  # some of what is written in C has no signature
+        return target(*given.values())
+    by_keyword = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    if all(name in parameters and parameters[name].kind in by_keyword for name in given):
+        return target(**given)
+    return target(*given.values())
 
 
 def live(value: Value) -> Any:
@@ -79,6 +109,8 @@ def live(value: Value) -> Any:
             return array.to(torch.bfloat16) if value.dtype == "bfloat16" else array
         case Tensor():
             return np.array(value.array)
+        case Opaque(kind="function", name=name) if name.startswith("torch."):
+            return getattr(torch, name.removeprefix("torch."))
         case list() | tuple() | set():
             return type(value)(live(item) for item in value)
         case dict():

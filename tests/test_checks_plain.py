@@ -1,5 +1,7 @@
 """Kinds of check that need neither reference nor symbols: choice, curve, source, written."""
 
+import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +10,7 @@ import pytest
 
 from grader.checks import KINDS
 from grader.checks.base import Context, Seen
+from grader.checks.written import text_under
 from grader.evidence import CellReceipt, CellStatus, Observation, ProbeStatus, Raised
 from grader.inputs import Inputs
 from grader.reference import Reference
@@ -77,6 +80,12 @@ def test_a_choice_of_truth_values_takes_numpys_and_no_numbers() -> None:
     assert says(judge("choice", params, seen_of(value(0))))[0] == 0.0
 
 
+@pytest.mark.parametrize("given", [2, 2.0, Tensor(np.array(2.0), "float64")], ids=repr)
+def test_a_number_is_chosen_in_any_form(given: Any) -> None:
+    params = {"of": "layers", "options": [1, 2], "equals": 2}
+    assert says(judge("choice", params, seen_of(value(given)))) == (1.0, "Right.")
+
+
 def test_options_may_earn_part_of_the_credit() -> None:
     params = {**CHOICE, "equals": {"rnn": 1, "transformer": 0.25}}
     assert says(judge("choice", params, seen_of(value("transformer")))) == (0.25, "Partly right.")
@@ -99,9 +108,17 @@ CURVE = {"of": "losses", "steps": 3, "falls_to": 0.5}
         ([4.0], (0.0, "Expected at least 3 numbers, found 1.")),
         ("falling", (0.0, "Expected a list of numbers, found text.")),
         ([True, True, False], (0.0, "Expected a list of numbers, found a list of 3 items.")),
+        ([4j, 2j, 1j], (0.0, "Expected a list of numbers, found a list of 3 items.")),
+        (
+            Tensor(np.array([4, 2, 1 + 1j]), "complex128"),
+            (0.0, "Expected a list of numbers, found a complex128 array of shape (3,)."),
+        ),
         ([10**400, 2, 1], (0.0, "Expected a list of numbers, found a list of 3 items.")),
     ],
-    ids=["list", "tensor", "list of tensors", "flat", "nan", "short", "text", "truths", "huge"],
+    ids=[
+        *("list", "tensor", "list of tensors", "flat", "nan", "short", "text", "truths"),
+        *("complex", "complex tensor", "huge"),
+    ],
 )
 def test_curve(given: Any, expected: tuple[float, str]) -> None:
     assert says(judge("curve", CURVE, seen_of(value(given)))) == expected
@@ -126,8 +143,13 @@ def code(source: str) -> Cell:
         ),
         ("# nn.MultiheadAttention\n'nn.MultiheadAttention'", (1.0, "The code is as asked.")),
         ("this is no python (", (1.0, "The code is as asked.")),
+        ("y = x" + ".a" * 450, (1.0, "The code is as asked.")),
+        (
+            "y = x" + ".a()" * 200 + ".nn.MultiheadAttention",
+            (0.0, "The code uses nn.MultiheadAttention."),
+        ),
     ],
-    ids=["fine", "used", "after magics", "in words", "no python"],
+    ids=["fine", "used", "after magics", "in words", "no python", "long name", "long chain"],
 )
 def test_source(source: str, expected: tuple[float, str]) -> None:
     params = {"of": {"avoids": ["nn.MultiheadAttention"]}}
@@ -136,7 +158,7 @@ def test_source(source: str, expected: tuple[float, str]) -> None:
 
 def test_source_may_ask_for_definitions() -> None:
     params = {"of": {"defines": ["train"], "uses": ["F.softmax"]}}
-    right = seen_of(None, code("def train(): ..."), code("y = F.softmax(x)"))
+    right = seen_of(None, code("async def train(): ..."), code("y = F.softmax(x)"))
     assert says(judge("source", params, right))[0] == 1.0
     assert says(judge("source", params, seen_of(None))) == (0.0, "The code lacks F.softmax, train.")
 
@@ -161,13 +183,79 @@ def test_words_wait_for_a_person() -> None:
             (text("## 2c"), text("Compare the  two. your answer here")),
             "Nothing is written under 2c.",
         ),
-        ((text("## 2c"), text("## 2d\nwords of another question")), "Nothing is written under 2c."),
-        ((text("## 2cd\nwords"),), "There is no heading 2c."),
+        ((text("## 2c\nCompare the two.\n"),), "Nothing is written under 2c."),
+        ((text("Compare the two."),), "There is no heading 2c."),
+        ((code("# 2c: a convnet runs in parallel"),), "There is no heading 2c."),
     ],
-    ids=["template", "template reflowed", "empty", "no heading"],
+    ids=["template", "template reflowed", "template cut", "no heading", "no markdown"],
 )
 def test_what_is_not_written_is_not_queued(cells: tuple[Cell, ...], expected: str) -> None:
     assert says(judge("written", WRITTEN, seen_of(None, *cells))) == (0.0, expected)
+
+
+NOTHING = "Nothing is written under 2c. Other words were written: a person looks."
+NO_HEADING = "There is no heading 2c. Other words were written: a person looks."
+ELSEWHERE = {
+    "another heading": ("## Question 2c\nA convnet runs in parallel.", NO_HEADING),
+    "no heading": ("**2c** A convnet runs in parallel.", NO_HEADING),
+    "own heading": ("## 2c\n## My answer\nA convnet runs in parallel.", NOTHING),
+    "another question": ("## 2c\n## 2d\nWords of another question.", NOTHING),
+    "longer word": ("## 2cd\nwords", NO_HEADING),
+    "heading in a fence": ("```\n## 2c\nwords\n```", NO_HEADING),
+}
+
+
+@pytest.mark.parametrize(("source", "expected"), ELSEWHERE.values(), ids=ELSEWHERE)
+def test_words_that_stand_elsewhere_are_shown_to_a_person(source: str, expected: str) -> None:
+    assert judge("written", WRITTEN, seen_of(None, text(source))) == Pending(reason=expected)
+
+
+@pytest.mark.parametrize("fence", ["```", "~~~~"])
+def test_a_comment_in_a_fence_ends_no_section(fence: str) -> None:
+    source = f"## 2c\n{fence}python\n# a comment\nx = 1\n{fence}\nA convnet is parallel.\n# 3\nno"
+    expected = f"{fence}python\n# a comment\nx = 1\n{fence}\nA convnet is parallel."
+    assert text_under("2c", (text(source),)) == expected
+
+
+def test_blank_runs_take_no_time() -> None:
+    receipt = CellReceipt(index=0, status=CellStatus.ERROR, wall_s=1)
+    missing = Observation(status=ProbeStatus.MISSING)
+    seen = seen_of(missing, code("\n" * 20_000 + " " * 20_000 + "y"), one=receipt)
+    start = time.perf_counter()
+    assert seen.why("x", missing) == "x is not defined."
+    blank = text("# a" + " " * 20_000 + "x" + "\n" * 20_000 + "# " + "#" * 20_000 + "x")
+    assert text_under("2c", (blank,)) is None
+    assert time.perf_counter() - start < 2
+
+
+UNMISTAKABLE = {
+    "curve": CURVE,
+    "source": {"of": {"defines": ["train"]}},
+    "written": WRITTEN,
+}
+
+
+@pytest.mark.parametrize(("kind", "params"), UNMISTAKABLE.items(), ids=UNMISTAKABLE)
+def test_kinds_without_mistakes_refuse_them(kind: str, params: dict[str, Any]) -> None:
+    module = KINDS[kind]
+    read = module.Params.model_validate({**params, "mistakes": [{"equals": 1, "says": "No."}]})
+    expected = [(("mistakes",), "unknown key: checks of this kind know no mistakes")]
+    assert list(module.problems(read, CONTEXT)) == expected
+
+
+def test_a_mistake_of_a_choice_is_an_option_without_credit() -> None:
+    wrong = [
+        {"equals": "both", "says": "No."},
+        {"equals": "rnn", "says": "No."},
+        {"reference": "f", "says": "No."},
+        {"equals": "transformer", "says": "Only when long."},
+    ]
+    read = KINDS["choice"].Params.model_validate({**CHOICE, "mistakes": wrong})
+    assert list(KINDS["choice"].problems(read, CONTEXT)) == [
+        (("mistakes", 0), "expected one of rnn, transformer, found 'both'"),
+        (("mistakes", 1, "equals"), "expected an option without credit of its own, found 'rnn'"),
+        (("mistakes", 2, "reference"), "expected equals, one of the options"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -201,3 +289,28 @@ def test_a_missing_name_points_to_the_cell_that_failed() -> None:
     assert finding is not None
     expected = "x is not defined: cell 2 raised NameError: name 'np' is not defined."
     assert finding.says == expected
+
+
+def test_a_missing_name_leads_to_the_first_cell_that_failed() -> None:
+    raised = [
+        Raised(ename="ModuleNotFoundError", evalue="No module named 'tqdm'"),
+        Raised(ename="NameError", evalue="name 'torch' is not defined"),
+    ]
+    receipts = {
+        index: CellReceipt(index=index, status=CellStatus.ERROR, wall_s=0, raised=raised[index])
+        for index in (0, 1)
+    }
+    seen = replace(
+        seen_of(
+            Observation(status=ProbeStatus.MISSING),
+            code("from tqdm import tqdm\nimport torch"),
+            code("def mask(n):\n    return torch.ones(n)\nmask(3)"),
+        ),
+        receipts=receipts,
+    )
+    finding = seen.unanswered("mask")
+    assert finding is not None
+    assert finding.says == (
+        "mask is not defined: cell 2 raised NameError: name 'torch' is not defined: "
+        "cell 1 raised ModuleNotFoundError: No module named 'tqdm'."
+    )

@@ -35,8 +35,20 @@ SOFT = np.exp(SCORES) / np.exp(SCORES).sum(1, keepdims=True)
         ([[1, 2], [3, 4]], tensor([[1, 2], [3, 4]])),
         ([tensor(1.5), tensor(2.5)], [1.5, 2.5]),
         (tensor(RAMP, "float32"), tensor(RAMP + 1e-6)),
-        (tensor(RAMP, "float16"), tensor(RAMP * 1.0005)),
-        (Tensor(RAMP.astype("float32"), "bfloat16"), tensor(RAMP * 1.01)),
+        (tensor(RAMP * 1.0005), tensor(RAMP, "float16")),
+        (tensor(RAMP * 1.01), Tensor(RAMP.astype("float32"), "bfloat16")),
+        (tensor(1 / 3, "float32"), 1 / 3),
+        (tensor([999.9999], "float32"), [1000]),
+        (float(np.float32(0.1)) * 10, 1),
+        (tensor(2**24, "float32"), 2**24 + 1),
+        ([2**64], [2**64]),
+        (Formula("6"), 6),
+        (6, Formula("6")),
+        (Formula("6"), "6"),
+        (Formula("1/3"), 1 / 3),
+        (Formula("-2.50000000000000"), -2.5),
+        ([Formula("1/2"), Formula("3")], [0.5, 3.0]),
+        ({"a": Formula("10")}, {"a": 10}),
         (LOWER.astype(int).tolist(), tensor(LOWER)),
         (tensor(LOWER, "float32"), LOWER.tolist()),
         (tensor(LOWER), LOWER.astype(int).tolist()),
@@ -67,6 +79,19 @@ def test_values_that_are_right_in_another_form_are_right(seen: Value, expected: 
         (10**400, 10**400 + 1, "the value is wrong"),
         (1, 1 + 10**20, "the value is wrong"),
         (0.3333, 1 / 3, "the value is wrong"),
+        (Tensor(np.array(3.04, "float32"), "bfloat16"), 3.0, "the value is wrong"),
+        (Tensor(np.array(3.04, "float32"), "bfloat16"), 3, "the value is wrong"),
+        (tensor(2.004, "float16"), tensor(2.0, "float32"), "the value is wrong"),
+        (1000000.9, 1000000, "the value is wrong"),
+        (tensor(1000000.9, "float32"), tensor(1000000), "the value is wrong"),
+        ([2**64 + 1], [2**64], "[0]: the value is wrong"),
+        ([[1, 2**64 + 1]], [[1, 2**64]], "[0][1]: the value is wrong"),
+        (math.inf, 10**400, "the value is infinite"),
+        (10**400, math.inf, "the value is wrong"),
+        ([10**400], [math.inf], "[0]: the value is wrong"),
+        (Formula("7"), 6, "the value is wrong"),
+        (Formula("n"), 6, "expected a number, found a formula"),
+        (Formula("1/0"), 6, "expected a number, found a formula"),
         (math.nan, 1.0, "the value is NaN"),
         (math.inf, 1.0, "the value is infinite"),
         (1.0, math.inf, "the value is wrong"),
@@ -157,6 +182,15 @@ def test_tolerances_of_the_rubric_replace_those_of_the_dtype() -> None:
     assert compare(0.3333, 1 / 3, rtol=1e-3) is None
     assert compare(7, 6, atol=1) is None
     assert compare(tensor([1.0], "float32"), tensor([1 + 1e-6]), rtol=0, atol=0) is not None
+
+
+def test_whole_numbers_say_how_near_is_near() -> None:
+    found = compare(1000000.9, 1000000)
+    assert found is not None
+    assert found.detail == (
+        "expected 1000000, found 1e+06 (allowed 1e-07 + 1e-06 x |expected|, at most 0.1)"
+    )
+    assert compare(1000000.9, 1000000, rtol=1e-6) is None
 
 
 TURNED = "rows and columns are swapped (transposed)"
@@ -285,7 +319,9 @@ SCALARS = (
 LEAVES = (
     SCALARS
     | ARRAYS.map(lambda array: Tensor(array, str(array.dtype)))
-    | st.text(max_size=5).map(Formula)
+    | (st.text(max_size=5) | st.from_regex(r"-?[0-9]{1,3}([./][0-9])?", fullmatch=True)).map(
+        Formula
+    )
     | st.just(Opaque("function", "f"))
 )
 KEYS = st.text(max_size=3) | st.integers(-3, 3) | st.tuples(st.text(max_size=2), st.integers(0, 2))

@@ -7,6 +7,7 @@ import pytest
 from grader.assignment import read_rubric
 from grader.errors import RubricError
 from grader.rubric import Rubric
+from grader.rubric.yaml import Document
 
 GOOD = """\
 assignment: hw
@@ -58,6 +59,40 @@ def test_a_rubric_shares_points_by_weight(tmp_path: Path) -> None:
 def test_ids_are_text_even_where_they_look_like_numbers(tmp_path: Path) -> None:
     text = GOOD.replace("id: 1a", "id: 1.10").replace("id: 2", "id: 1e2")
     assert [question.id for question in load(text, tmp_path).questions] == ["1.10", "1e2"]
+
+
+WORDS = {
+    "1e-3": 1e-3,
+    "-.5": -0.5,
+    "1e5": 1e5,
+    "010": 10,
+    "0x1F": 31,
+    "-.inf": float("-inf"),
+    "true": True,
+    "~": None,
+    "yes": "yes",
+    "off": "off",
+    "2026-01-31": "2026-01-31",
+    "1:30": "1:30",
+    "1_000": "1_000",
+    "'5'": "5",
+    "{id: 3}": {"id": 3},
+    "{on: 1e-3}": {"on": 1e-3},
+}
+
+
+@pytest.mark.parametrize(("written", "expected"), WORDS.items(), ids=WORDS)
+def test_plain_words_are_what_yaml_1_2_says(written: str, expected: object, tmp_path: Path) -> None:
+    path = tmp_path / "words.yaml"
+    path.write_text(f"word: {written}\nid: 3\n")
+    data = Document(path, "words.yaml").data
+    assert (data["word"], data["id"]) == (expected, 3)
+    assert type(data["word"]) is type(expected)
+
+
+def test_a_tolerance_may_be_written_with_an_exponent(tmp_path: Path) -> None:
+    text = GOOD.replace("weight: 3", "weight: 3\n        rtol: 1e-3")
+    assert load(text, tmp_path).checks[1].params.model_dump()["rtol"] == 1e-3
 
 
 WRONG = {
@@ -115,6 +150,16 @@ WRONG = {
         "cases: [{n: 3}]",
         "cases: &a [{n: 3}]\n        public: *a",
         ["hw.yaml:16: write it out: aliases are not read"],
+    ),
+    "a tag": (
+        "cases: [{n: 3}]",
+        "cases: [{n: !!timestamp 2026-01-31}]",
+        ["hw.yaml:15: expected a plain value: tags are not read"],
+    ),
+    "a number out of bounds": (
+        "falls_to: 0.5",
+        "falls_to: 1e999",
+        ["hw.yaml:17: expected a plain value: 1e999 is too large a number"],
     ),
     "no YAML": ("questions:", "questions: [", None),
     "negative weight": (

@@ -23,6 +23,8 @@ from grader.symbolic import Symbolic
 from grader.values import Value
 from grader.verdict import Conclusion, Finding
 
+NOT_DEFINED = re.compile(r"name '(\w+)' is not defined")
+
 Request = dict[str, Value]
 Problem = tuple[Place, str]
 
@@ -90,14 +92,24 @@ class Seen:
                 return f"{of} is too large to bring back."
             case ProbeStatus.SKIPPED:
                 return f"{of} was not looked at, because the run had ended before."
+            case ProbeStatus.MALFORMED:
+                return f"{of} cannot be read as plain data."
 
-    def _culprit(self, of: str) -> str:
-        """The failed cell that would have defined a name, if there is one."""
-        defines = re.compile(rf"^\s*(?:def|class)?\s*{re.escape(of)}\b\s*[(=:,]", re.MULTILINE)
+    def _culprit(self, of: str, depth: int = 3) -> str:
+        """The failed cell that would have defined a name, and why that one failed, if it did."""
+        # Line by line and anchored: a pattern that may cross lines is cubic on blank ones.
+        name = re.escape(of)
+        defines = re.compile(
+            rf"(?:(?:def|class)[ \t]+)?{name}\b[ \t]*[(=:,]|(?:from|import)\b.*\b{name}\b"
+        )
         for index, receipt in sorted(self.receipts.items()):
-            if receipt.status is CellStatus.OK or not defines.search(self.cells[index].source):
+            lines = self.cells[index].source.splitlines()
+            if receipt.status is CellStatus.OK or not any(defines.match(x.strip()) for x in lines):
                 continue
-            return f": {cell_says(receipt)}"
+            raised = receipt.raised
+            lacks = NOT_DEFINED.match(raised.evalue) if raised else None
+            cause = self._culprit(lacks[1], depth - 1) if lacks and depth else ""
+            return f": {cell_says(receipt)}{cause}"
         return ""
 
 
@@ -127,6 +139,8 @@ class Released:
     """Results of public cases, by local name."""
     shapes: tuple[tuple[int, ...], ...] = ()
     """Shapes of a model's outputs."""
+    parameters: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    """Names and shapes of the parameters that a model must have, as the sheet states them."""
 
 
 class Kind(Protocol):
@@ -169,6 +183,12 @@ class Kind(Protocol):
             ReferenceFault: the reference failed; the check is broken, nobody loses points.
         """
         ...
+
+
+def no_mistakes(params: CheckParams) -> Iterator[Problem]:
+    """A problem when mistakes are listed for a kind whose `judge` looks for none."""
+    if params.mistakes:
+        yield ("mistakes",), "unknown key: checks of this kind know no mistakes"
 
 
 def no_name(name: str | None, context: Context, place: Place) -> Iterator[Problem]:

@@ -36,10 +36,18 @@ def asks(params: Params) -> str:
 
 
 def problems(params: Params, context: Context) -> Iterator[Problem]:
-    """A right answer that is none of the options."""
+    """Right answers and mistakes that are none of the options, and mistakes that are right."""
     for option in params.credits:
         if not any(_same(option, known) for known in params.options):
             yield ("equals",), f"expected {asks(params)}, found {option!r}"
+    for number, mistake in enumerate(params.mistakes):
+        if mistake.reference is not None:
+            yield ("mistakes", number, "reference"), "expected equals, one of the options"
+        elif not any(_same(mistake.equals, known) for known in params.options):
+            yield ("mistakes", number), f"expected {asks(params)}, found {mistake.equals!r}"
+        elif any(_same(mistake.equals, option) for option in params.credits):
+            says = f"expected an option without credit of its own, found {mistake.equals!r}"
+            yield ("mistakes", number, "equals"), says
 
 
 def requests(params: Params, context: Context, check_id: str) -> dict[str, Request]:
@@ -89,4 +97,7 @@ def _scalar(value: Value) -> Value:
 def _same(seen: Value, option: Any) -> bool:
     if isinstance(seen, str) and isinstance(option, str):
         return seen.strip().casefold() == option.strip().casefold()
-    return type(seen) is type(option) and bool(seen == option)
+    if isinstance(seen, int | float) and isinstance(option, int | float):
+        # 2.0 chooses 2; but True is no 1.
+        return isinstance(seen, bool) == isinstance(option, bool) and seen == option
+    return False

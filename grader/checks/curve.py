@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from grader.checks.base import Context, Problem, Released, Request, Seen
+from grader.checks.base import Context, Problem, Released, Request, Seen, no_mistakes
 from grader.rubric.model import CheckParams
 from grader.values import Tensor, Value, describe
 from grader.verdict import Finding
@@ -39,6 +39,7 @@ def problems(params: Params, context: Context) -> Iterator[Problem]:
     """A check that anything passes."""
     if params.falls_to is None and params.reaches is None:
         yield ("of",), "expected falls_to or reaches, found neither"
+    yield from no_mistakes(params)
 
 
 def requests(params: Params, context: Context, check_id: str) -> dict[str, Request]:
@@ -97,9 +98,8 @@ def _numbers(value: Value) -> npt.NDArray[np.float64] | None:
     if not isinstance(value, list | tuple):
         return None
     items = [v.array.item() if isinstance(v, Tensor) and v.array.size == 1 else v for v in value]
-    if any(
-        isinstance(v, bool | np.bool_) or not isinstance(v, int | float | np.number) for v in items
-    ):
+    real = int | float | np.integer | np.floating
+    if any(isinstance(v, bool) or not isinstance(v, real) for v in items):
         return None
     try:
         return np.asarray(items, dtype=np.float64)

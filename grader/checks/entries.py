@@ -12,7 +12,7 @@ from grader.checks.base import Context, Problem, Released, Request, Seen
 from grader.errors import InputError
 from grader.rubric.model import CheckParams, Identifier, Text
 from grader.rubric.yaml import Place
-from grader.symbolic import Equality, Verdict
+from grader.symbolic import Equality, Expression, Unreadable, Verdict
 from grader.values import Formula, Tensor, Value, describe
 from grader.verdict import Conclusion, Finding, Pending
 
@@ -56,7 +56,8 @@ def asks(params: Params) -> str:
 
 
 def problems(params: Params, context: Context) -> Iterator[Problem]:
-    """Right answers and mistakes that cannot be read as formulas."""
+    """Right answers and mistakes that are no formulas, or are written unlike `equals`."""
+    yield from _unlike(params)
     fields: list[tuple[Place, Any]] = [(("equals",), params.equals)]
     fields += [(("also", number), written) for number, written in enumerate(params.also)]
     fields += [(("mistakes", n, "equals"), m.equals) for n, m in enumerate(params.mistakes)]
@@ -64,17 +65,36 @@ def problems(params: Params, context: Context) -> Iterator[Problem]:
         if written is None:
             yield place, "expected a formula, found nothing"
             continue
-        for key, text in _entries(written).items():
+        for key, text in formulas(written).items():
             try:
-                unreadable = _unreadable(params, text, context)
+                read = _read(params, text, context)
             except InputError as error:
                 yield ("symbols",), str(error).removeprefix("symbols.")
                 return
-            if unreadable:
-                yield (
-                    (*place, key) if key else place,
-                    f"expected a formula, found {text!r}: {unreadable}",
-                )
+            if isinstance(read, Unreadable):
+                says = f"expected a formula, found {text!r}: {read.reason}"
+                yield (*place, key) if key else place, says
+
+
+def _unlike(params: Params) -> Iterator[Problem]:
+    """Further answers and mistakes that are written unlike `equals`: they could never match."""
+    for number, written in enumerate(params.also):
+        if not _as_written(written, params.equals):
+            yield ("also", number), f"expected {asks(params)}, as in equals, found {written!r}"
+    for number, mistake in enumerate(params.mistakes):
+        place = ("mistakes", number)
+        if mistake.reference is not None:
+            yield (*place, "reference"), "unknown key: write the wrong formula as equals"
+        elif mistake.equals is not None and not _as_written(mistake.equals, params.equals):
+            found = f"found {mistake.equals!r}"
+            yield (*place, "equals"), f"expected {asks(params)}, as in equals, {found}"
+
+
+def _as_written(written: Any, equals: Written) -> bool:
+    """Whether keys or places are among those of `equals`; entries may be left out."""
+    kinds = (dict, list)
+    same = all(isinstance(written, kind) == isinstance(equals, kind) for kind in kinds)
+    return same and formulas(written).keys() <= formulas(equals).keys()
 
 
 def requests(params: Params, context: Context, check_id: str) -> dict[str, Request]:
@@ -89,7 +109,7 @@ def form(params: Params, seen: Seen, context: Context) -> Finding | None:
         return nothing
     value = seen.observations["value"].value
     given = _given(value)
-    wanted = _entries(params.equals)
+    wanted = formulas(params.equals)
     if given is None or (isinstance(params.equals, str) != ("" in given)):
         return Finding(credit=0.0, says=f"Expected {asks(params)}, found {describe(value)}.")
     if all(item is None for item in given.values()):
@@ -102,9 +122,10 @@ def form(params: Params, seen: Seen, context: Context) -> Finding | None:
         if text is None:
             says = f"Expected a formula in {where}, found {describe(given[key])}."
             return Finding(credit=0.0, says=says)
-        unreadable = _unreadable(params, text, context)
-        if unreadable:
-            return Finding(credit=0.0, says=f"{where} cannot be read as a formula: {unreadable}")
+        read = _read(params, text, context)
+        # One that is too complex to compare may be right: a person decides.
+        if isinstance(read, Unreadable) and not read.too_complex:
+            return Finding(credit=0.0, says=f"{where} cannot be read as a formula: {read.reason}")
     return None
 
 
@@ -141,8 +162,8 @@ def judge(params: Params, seen: Seen, context: Context, compare: Compare) -> Con
     return _summed(wanted, findings)
 
 
-def _unreadable(params: Params, text: str, context: Context) -> str | None:
-    return context.symbolic.unreadable(text, params.symbols, growth=params.growth)
+def _read(params: Params, text: str, context: Context) -> Expression | Unreadable:
+    return context.symbolic.read(text, params.symbols, growth=params.growth)
 
 
 def _summed(wanted: Sequence[Entry], findings: Sequence[Finding]) -> Finding:
@@ -162,13 +183,14 @@ def _judge_entry(params: Params, entry: Entry, value: Value, compare: Compare) -
     results = [compare(text, right, params.symbols) for right in entry.right]
     if any(result.verdict is Verdict.EQUAL for result in results):
         return Finding(credit=1.0, says="Right.")
+    undecided = next((r for r in results if r.verdict is Verdict.UNDECIDED), None)
+    if undecided:
+        return Pending(reason=f"A person decides: {undecided.says}")
     first = results[0]
-    if first.verdict is Verdict.UNDECIDED:
-        return Pending(reason=f"A person decides: {first.says}")
     if first.verdict is Verdict.UNREADABLE:
         return Finding(credit=0.0, says=first.says)
     for mistake in params.mistakes:
-        wrong = _entries(mistake.equals).get(entry.key)
+        wrong = formulas(mistake.equals).get(entry.key)
         if wrong is not None and compare(text, wrong, params.symbols).verdict is Verdict.EQUAL:
             return Finding(credit=mistake.credit, says=mistake.says, detail=first.detail)
     return Finding(
@@ -188,19 +210,19 @@ def text_of(value: Value) -> str | None:
         case int() | float():
             return str(value)
         case Tensor(array=array) if array.ndim == 0 and array.dtype.kind in "iuf":
-            return str(array.item())
+            return str(array[()])  # the shortest text of this dtype: 0.1 also in float32
     return None
 
 
 def _wanted(params: Params) -> list[Entry]:
-    also = [_entries(written) for written in params.also]
+    also = [formulas(written) for written in params.also]
     return [
         Entry(key, (right, *(other[key] for other in also if key in other)))
-        for key, right in _entries(params.equals).items()
+        for key, right in formulas(params.equals).items()
     ]
 
 
-def _entries(written: Any) -> dict[str, str]:
+def formulas(written: Any) -> dict[str, str]:
     """Formulas by key; a lone one has the key ''."""
     match written:
         case dict():
@@ -211,7 +233,7 @@ def _entries(written: Any) -> dict[str, str]:
 
 
 def _given(value: Value) -> dict[str, Value] | None:
-    """What the student gave by key, in the shape of `_entries`; None for what is no answer."""
+    """What the student gave by key, in the shape of `formulas`; None for what is no answer."""
     match value:
         case dict():
             return {_key(key): item for key, item in value.items()}

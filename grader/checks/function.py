@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -50,14 +52,21 @@ def asks(params: Params) -> str:
 def problems(params: Params, context: Context) -> Iterator[Problem]:
     """Names that the reference lacks, inputs that nothing can draw, mistakes that are none."""
     yield from no_name(params.right, context, ("reference",) if params.reference else ("function",))
-    for number, mistake in enumerate(params.mistakes):
-        place = ("mistakes", number, "reference")
-        if mistake.reference is None:
-            yield place, "expected the name of a wrong function in the reference, found nothing"
-        yield from no_name(mistake.reference, context, place)
+    yield from bad_mistakes(params, context)
     for key, cases in (("cases", params.cases), ("public", params.public)):
         for number, case in enumerate(cases):
             yield from bad_inputs(case, (key, number))
+
+
+def bad_mistakes(params: CheckParams, context: Context) -> Iterator[Problem]:
+    """Problems of mistakes that name no wrong function or model of the reference."""
+    for number, mistake in enumerate(params.mistakes):
+        place = ("mistakes", number, "reference")
+        if mistake.reference is None:
+            yield place, "expected the name of a wrong one in the reference, found nothing"
+        elif mistake.equals is not None:
+            yield ("mistakes", number, "equals"), "expected reference alone, found equals too"
+        yield from no_name(mistake.reference, context, place)
 
 
 def bad_inputs(case: dict[str, Any], place: tuple[str | int, ...]) -> Iterator[Problem]:
@@ -87,7 +96,7 @@ def form(params: Params, seen: Seen, context: Context) -> Finding | None:
     if not isinstance(value, Opaque):
         return Finding(credit=0.0, says=f"{params.of} is a value, not a function.")
     calls = [seen.observations[local] for local, _ in _cases(params)]
-    if all(call.status is ProbeStatus.OK and call.value is None for call in calls):
+    if calls and all(call.status is ProbeStatus.OK and call.value is None for call in calls):
         return Finding(credit=0.0, says=f"{params.of} returns None.", answered=False)
     return None
 
@@ -112,7 +121,7 @@ def judge(params: Params, seen: Seen, context: Context) -> Finding:
     if wrong_form:
         return wrong_form
     cases = _cases(params)
-    expected = {local: _expected(params.right, local, params, seen, context) for local, _ in cases}
+    expected = {local: _expected(params.right, local, seen, context) for local, _ in cases}
     wrong = {
         local: said
         for local, _ in cases
@@ -149,32 +158,57 @@ def called(of: str, case: dict[str, Any]) -> str:
     return f"{of}({', '.join(f'{name}={written}' for name, written in case.items())})"
 
 
+def hidden_failure(seen: Seen, of: str, local: str) -> Finding | None:
+    """`Seen.unanswered` for a probe whose inputs are hidden.
+
+    Whatever a student's code raises may tell what it was given: the text goes to staff.
+    """
+    nothing = seen.unanswered(of, local)
+    raised = seen.observations[local].raised
+    if nothing is None or raised is None:
+        return nothing
+    return replace(nothing, says=f"{of} raised {exception(raised.ename)}.", detail=str(raised))
+
+
+def exception(name: str) -> str:
+    """The name of an exception, if it is Python's own and so tells nothing of an input."""
+    kind = vars(builtins).get(name)
+    known = isinstance(kind, type) and issubclass(kind, BaseException)
+    return name if known else "an exception"
+
+
 def _cases(params: Params) -> list[tuple[str, dict[str, Any]]]:
     public = [(f"public{number}", case) for number, case in enumerate(params.public, 1)]
     return public + [(f"case{number}", case) for number, case in enumerate(params.cases, 1)]
 
 
-def _expected(name: str, local: str, params: Params, seen: Seen, context: Context) -> Value:
+def _expected(name: str, local: str, seen: Seen, context: Context) -> Value:
     return context.reference.call(name, seen.args(local))
 
 
 def _differs(params: Params, seen: Observation, expected: Value) -> Difference | None:
     if seen.status is not ProbeStatus.OK:
-        return Difference(summary=Seen.failed(seen))
+        relation = f"it raised {exception(seen.raised.ename)}" if seen.raised else ""
+        return Difference(summary=Seen.failed(seen), relation=relation)
     return compare(seen.value, expected, rtol=params.rtol, atol=params.atol)
 
 
 def _explains(mistake: str, params: Params, seen: Seen, context: Context) -> bool:
-    """Whether a wrong reference gives what the student's function gave, in every case."""
+    """Whether a wrong reference does what the student's function did, in every case.
+
+    A wrong function may fail where the right one does not; the student's then must too. Values
+    must agree in one case at least: failing everywhere is no sign of any one mistake.
+    """
+    agreed = 0
     for local, _ in _cases(params):
         observed = seen.observations[local]
         try:
-            expected = _expected(mistake, local, params, seen, context)
+            expected = _expected(mistake, local, seen, context)
         except ReferenceFault:
-            # A wrong function may fail where the right one does not; the student's then must too.
-            if observed.status is ProbeStatus.ERROR:
-                continue
-            return False
+            if observed.status is not ProbeStatus.ERROR:
+                return False
+            continue
         if _differs(params, observed, expected):
             return False
-    return True
+        agreed += 1
+    return agreed > 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from grader.checks.base import Context, Problem, Released, Request, Seen
+from grader.checks.base import Context, Problem, Released, Request, Seen, no_mistakes
 from grader.rubric.model import CheckParams, Strict
 from grader.submission import CellKind
 from grader.verdict import Finding
@@ -39,6 +39,7 @@ def problems(params: Params, context: Context) -> Iterator[Problem]:
     """A check that anything passes."""
     if not (params.of.uses or params.of.avoids or params.of.defines):
         yield ("of",), "expected uses, avoids or defines, found none of them"
+    yield from no_mistakes(params)
 
 
 def requests(params: Params, context: Context, check_id: str) -> dict[str, Request]:
@@ -87,12 +88,26 @@ def _names(seen: Seen) -> tuple[set[str], set[str]]:
                     if isinstance(node.ctx, ast.Store):
                         defined.add(name)
                 case ast.Attribute():
-                    names.add(ast.unparse(node))
-                case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
+                    names.add(_dotted(node))
+                case (
+                    ast.FunctionDef(name=name)
+                    | ast.AsyncFunctionDef(name=name)
+                    | ast.ClassDef(name=name)
+                ):
                     defined.add(name)
                 case ast.ImportFrom(module=module, names=aliases):
                     names |= {f"{module}.{alias.name}" for alias in aliases}
     return names, defined
+
+
+def _dotted(node: ast.expr) -> str:
+    """A dotted name, in a loop: a chain of any length is one. What is no name stays empty."""
+    parts: list[str] = []
+    while isinstance(node, ast.Attribute):
+        parts.append(node.attr)
+        node = node.value
+    parts.append(node.id if isinstance(node, ast.Name) else "")
+    return ".".join(reversed(parts))
 
 
 def _tree(source: str) -> ast.AST:

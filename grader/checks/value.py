@@ -11,7 +11,7 @@ from pydantic import Field
 from grader.checks.base import Context, Problem, Released, Request, Seen, no_name
 from grader.compare import compare, share_right
 from grader.rubric.model import CheckParams, Identifier
-from grader.values import Table, Tensor, Value, describe
+from grader.values import Formula, Table, Tensor, Value, describe
 from grader.verdict import Finding
 
 TESTIMONY = False
@@ -41,6 +41,16 @@ def problems(params: Params, context: Context) -> Iterator[Problem]:
     if (params.equals is None) == (params.reference is None):
         yield ("equals",), "expected either equals or reference"
     yield from no_name(params.reference, context, ("reference",))
+    for number, mistake in enumerate(params.mistakes):
+        place = ("mistakes", number)
+        if (mistake.equals is None) == (mistake.reference is None):
+            yield place, "expected either equals or reference"
+        yield from no_name(mistake.reference, context, (*place, "reference"))
+        if None not in (mistake.equals, params.equals) and not _alike(
+            mistake.equals, params.equals
+        ):
+            found = f"found {describe(mistake.equals)}"
+            yield (*place, "equals"), f"expected {describe(params.equals)}, as in equals, {found}"
 
 
 def requests(params: Params, context: Context, check_id: str) -> dict[str, Request]:
@@ -54,7 +64,7 @@ def form(params: Params, seen: Seen, context: Context) -> Finding | None:
     if nothing:
         return nothing
     value = seen.observations["value"].value
-    if isinstance(value, list | tuple | dict) and not value:
+    if _is_empty(value) and not _is_empty(_expected(params.equals, params.reference, context)):
         return Finding(credit=0.0, says=f"{params.of} is still empty.", answered=False)
     if params.reference is None and not _alike(value, params.equals):
         wanted = describe(_blank(params.equals))
@@ -113,8 +123,14 @@ def _blank(value: Value) -> Value:
     return None
 
 
+def _is_empty(value: Value) -> bool:
+    return isinstance(value, list | tuple | dict) and not value
+
+
 def _alike(seen: Value, expected: Value) -> bool:
     """Whether text stands where text is asked, a dict where a dict is; numbers take many forms."""
+    if isinstance(seen, Formula):  # as good as the number or the text that it holds
+        return not isinstance(expected, dict)
     return isinstance(seen, str) == isinstance(expected, str) and (
         isinstance(seen, dict) == isinstance(expected, dict)
     )

@@ -3,10 +3,12 @@
     share     how much is right, for credit by the entry
     walk      value against value: kinds, dicts, lists, tables, text
     numbers   array against array: shape, kind of dtype, finiteness, tolerance
+    plain     numbers that sympy holds, and whole numbers that no array holds exactly
     relation  the simple relation that explains a difference, if there is one
 
 A tensor, an array, a nested list or tuple of numbers and a plain number are one kind. The rule of
-numbers is torch's: `|seen - expected| <= atol + rtol * |expected|`, written so that NaN fails.
+numbers is torch's: `|seen - expected| <= atol + rtol * |expected|`, written so that NaN fails. What
+is expected sets the tolerance; a float32 may stand where more digits are expected.
 """
 
 from grader.compare.numbers import Difference

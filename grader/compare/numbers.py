@@ -27,9 +27,15 @@ TOLERANCES = {
     "float": (1e-6, 1e-7),
     "complex": (1e-6, 1e-7),
 }
+#: No student's dtype loosens a tolerance further than this one does.
+_LOOSEST_SEEN = TOLERANCES["float32"]
+#: An error this large of a whole number is no rounding, unless float32 cannot hold it better.
+_MOST_OF_WHOLE = 0.1
+_FLOAT32_STEP = 2.0**-23
 #: numpy allows 64; nobody hands in more than a few.
 _MOST_DIMENSIONS = 20
 _LARGEST_EXACT = 2**63
+_LARGEST_FLOAT = float(np.finfo(np.float64).max)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +57,31 @@ class Rule:
     rtol: float | None = None
     atol: float | None = None
     equal_nan: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tolerance:
+    """How far a number may be from the expected one: `atol + rtol * |expected|`."""
+
+    rtol: float
+    atol: float
+    whole: bool = False
+    """The expected numbers are whole ones, so that rounding alone explains no large error."""
+
+    def allows(self, expected: Array) -> Array:
+        """The largest error allowed, number by number."""
+        size = np.abs(expected)
+        share = self.rtol * size
+        if self.whole:
+            share = np.minimum(share, np.maximum(_MOST_OF_WHOLE, _FLOAT32_STEP * size))
+        return np.asarray(self.atol + share)
+
+    def __str__(self) -> str:
+        """Write the rule out; empty when numbers must be equal."""
+        if not self.rtol and not self.atol:
+            return ""
+        most = f", at most {_MOST_OF_WHOLE:g}" if self.whole else ""
+        return f" (allowed {self.atol:g} + {self.rtol:g} x |expected|{most})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +115,7 @@ def to_numbers(value: Value, depth: int = 0) -> Numbers | Ragged | None:
 
 
 def _plain(items: Sequence[Any]) -> Array:
-    """A flat array; whole numbers too large for int64 become floats."""
+    """A flat array; whole numbers too large for int64 become floats, and none of them infinite."""
     if any(type(item) is int and abs(item) >= _LARGEST_EXACT for item in items):
         return np.array([_to_float(item) for item in items])
     return np.array(items)
@@ -94,7 +125,7 @@ def _to_float(item: Any) -> Any:
     try:
         return item if isinstance(item, complex) else float(item)
     except OverflowError:
-        return float("inf") if item > 0 else float("-inf")
+        return _LARGEST_FLOAT if item > 0 else -_LARGEST_FLOAT
 
 
 def _stacked(items: Sequence[Numbers | Ragged | None]) -> Numbers | Ragged | None:
@@ -109,14 +140,21 @@ def _stacked(items: Sequence[Numbers | Ragged | None]) -> Numbers | Ragged | Non
     return Numbers(np.stack([row.array for row in rows]), dtypes)
 
 
-def tolerance(seen: Numbers, expected: Numbers, rule: Rule) -> tuple[float, float]:
-    """(rtol, atol): the rule's, else the loosest of all dtypes on both sides."""
-    known = [TOLERANCES.get(dtype, (0.0, 0.0)) for dtype in seen.dtypes | expected.dtypes]
-    rtol = max((pair[0] for pair in known), default=0.0)
-    atol = max((pair[1] for pair in known), default=0.0)
-    return (
-        rtol if rule.rtol is None else rule.rtol,
-        atol if rule.atol is None else rule.atol,
+def tolerance(seen: Numbers, expected: Numbers, rule: Rule) -> Tolerance:
+    """The rule's, else the loosest of the expected dtypes, else of the seen ones up to float32's.
+
+    So a float32 may stand where a float64 is expected, but a half where a float32 is must be as
+    right as a float32.
+    """
+    known = [TOLERANCES[dtype] for dtype in expected.dtypes if dtype in TOLERANCES]
+    whole = not known
+    for dtype in seen.dtypes & TOLERANCES.keys():
+        rtol, atol = TOLERANCES[dtype]
+        known.append((min(rtol, _LOOSEST_SEEN[0]), min(atol, _LOOSEST_SEEN[1])))
+    return Tolerance(
+        rtol=max((pair[0] for pair in known), default=0.0) if rule.rtol is None else rule.rtol,
+        atol=max((pair[1] for pair in known), default=0.0) if rule.atol is None else rule.atol,
+        whole=whole and rule.rtol is None,
     )
 
 
@@ -124,18 +162,18 @@ def share_close(seen: Numbers, expected: Numbers, rule: Rule) -> float:
     """The share of elements that are right; none where the shape or the kind of dtype is wrong."""
     if seen.array.shape != expected.array.shape or _kind(seen.array, expected.array):
         return 0.0
-    rtol, atol = tolerance(seen, expected, rule)
-    return float(_close(seen.array, expected.array, rtol, atol, rule.equal_nan).mean())
+    allowed = tolerance(seen, expected, rule)
+    return float(_close(seen.array, expected.array, allowed, rule.equal_nan).mean())
 
 
 def _close(
-    seen: Array, expected: Array, rtol: float, atol: float, equal_nan: bool = False
+    seen: Array, expected: Array, allowed: Tolerance, equal_nan: bool = False
 ) -> npt.NDArray[np.bool_]:
     right = np.asarray(seen == expected)
-    if rtol or atol:
+    if allowed.rtol or allowed.atol:
         with np.errstate(all="ignore"):
             wide_seen, wide = _wide(seen), _wide(expected)
-            near = np.abs(wide_seen - wide) <= atol + rtol * np.abs(wide)
+            near = np.abs(wide_seen - wide) <= allowed.allows(wide)
         right = right | (near & np.isfinite(wide_seen) & np.isfinite(wide))
     if equal_nan:
         right = right | (np.isnan(seen) & np.isnan(expected))
@@ -148,13 +186,14 @@ def _wide(array: Array) -> Array:
 
 def difference(seen: Numbers, expected: Numbers, rule: Rule) -> Difference | None:
     """How numbers differ, or None if all are right."""
-    rtol, atol = tolerance(seen, expected, rule)
+    allowed = tolerance(seen, expected, rule)
+    roughly = Tolerance(rtol=max(allowed.rtol, 1e-5), atol=allowed.atol)
 
     def near(one: Array, other: Array) -> bool:
         """Near enough to name a relation: hints allow for rounding that answers don't."""
         if one.shape != other.shape:
             return False
-        return bool(_close(one, other, max(rtol, 1e-5), atol, rule.equal_nan).all())
+        return bool(_close(one, other, roughly, rule.equal_nan).all())
 
     if seen.array.shape != expected.array.shape:
         return Difference(
@@ -164,10 +203,10 @@ def difference(seen: Numbers, expected: Numbers, rule: Rule) -> Difference | Non
     other_kind = _kind(seen.array, expected.array)
     if other_kind:
         return Difference(summary=other_kind)
-    right = _close(seen.array, expected.array, rtol, atol, rule.equal_nan)
+    right = _close(seen.array, expected.array, allowed, rule.equal_nan)
     if right.all():
         return None
-    summary, detail = _words(seen.array, expected.array, right, (rtol, atol))
+    summary, detail = _words(seen.array, expected.array, right, allowed)
     explained = relation(seen.array, expected.array, near)
     return Difference(summary=summary, detail=detail, relation=explained)
 
@@ -202,7 +241,7 @@ def _kind(seen: Array, expected: Array) -> str:
 
 
 def _words(
-    seen: Array, expected: Array, right: npt.NDArray[np.bool_], allowed: tuple[float, float]
+    seen: Array, expected: Array, right: npt.NDArray[np.bool_], allowed: Tolerance
 ) -> tuple[str, str]:
     wrong = int(right.size - right.sum())
     share = f"{wrong} of {right.size} values"
@@ -214,9 +253,7 @@ def _words(
     worst = np.unravel_index(int(error.argmax()), seen.shape)
     at = tuple(int(i) for i in worst)
     truth = expected.dtype.kind == "b"
-    values = f"expected {_number(expected[at], truth)}, found {_number(seen[at], truth)}"
-    if any(allowed):
-        values += f" (allowed {allowed[1]:g} + {allowed[0]:g} x |expected|)"
+    values = f"expected {_number(expected[at], truth)}, found {_number(seen[at], truth)}{allowed}"
     if not seen.ndim:
         nonfinite = f"the value is {_nonfinite(seen)}" if broken.any() else ""
         return nonfinite or "the value is wrong", values

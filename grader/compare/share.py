@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from grader.compare.numbers import Numbers, Rule, share_close, to_numbers
-from grader.compare.walk import compare_under
+from grader.compare.plain import plain_items
+from grader.compare.walk import compare_under, one_by_one
 from grader.values import Table, Value
 
 
@@ -28,7 +29,9 @@ def share_right(
 
 
 def _share(seen: Value, expected: Value, rule: Rule) -> float:
-    numbers, found = to_numbers(expected), to_numbers(seen)
+    numbers, found = to_numbers(expected), to_numbers(plain_items(seen))
+    if one_by_one(seen, expected):
+        numbers = None
     if isinstance(numbers, Numbers) and isinstance(found, Numbers) and numbers.array.ndim:
         lists = isinstance(seen, list | tuple) and isinstance(expected, list | tuple)
         if numbers.array.size and (numbers.array.shape == found.array.shape or not lists):

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from grader.compare.numbers import Difference, Numbers, Ragged, Rule, difference, to_numbers
+from grader.compare.plain import holds_large, plain, plain_items
 from grader.compare.words import count, key, listed, noun
 from grader.values import Formula, Opaque, Table, Tensor, Value
 
@@ -43,11 +44,15 @@ def compare_under(rule: Rule, seen: Value, expected: Value) -> Difference | None
 def _compare(seen: Value, expected: Value, rule: Rule, depth: int) -> Difference | None:
     if depth > _MOST_DEPTH:
         return Difference(summary=f"it is nested more than {_MOST_DEPTH} deep")
+    if not isinstance(seen, str) and not isinstance(expected, str):
+        seen, expected = plain(seen), plain(expected)
     if type(seen) is int and type(expected) is int:  # exact, also where no array could hold them
         if seen == expected:
             return None
         if max(abs(seen), abs(expected)) >= _LARGEST_EXACT:
             return Difference(summary="the value is wrong")
+    if one_by_one(seen, expected):
+        return _items(seen, expected, rule, depth)
     numbers = to_numbers(expected)
     if isinstance(numbers, Numbers) and not (expected == [] or expected == ()):
         return _numbers(seen, numbers, rule)
@@ -72,7 +77,14 @@ def _compare(seen: Value, expected: Value, rule: Rule, depth: int) -> Difference
     return _other_kind(seen, expected)
 
 
+def one_by_one(seen: Value, expected: Value) -> bool:
+    """Whether both are lists of numbers so large that no array holds them exactly."""
+    lists = isinstance(seen, list | tuple) and isinstance(expected, list | tuple)
+    return lists and (holds_large(seen) or holds_large(expected))
+
+
 def _numbers(seen: Value, expected: Numbers, rule: Rule) -> Difference | None:
+    seen = plain_items(seen)
     found = to_numbers(seen)
     match found:
         case Numbers():

@@ -1,7 +1,15 @@
-"""YAML with line numbers: plain data, and the line on which every part of it stands."""
+"""YAML with line numbers: plain data, and the line on which every part of it stands.
+
+Plain words are read by the core schema of YAML 1.2: `1e-3` is a number, `yes`, `on` and dates are
+text, and only `true` and `false` are truth values.
+
+Source: YAML 1.2.2, section 10.3.2, https://yaml.org/spec/1.2.2/#1032-tag-resolution
+"""
 
 from __future__ import annotations
 
+import math
+import re
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -13,6 +21,21 @@ Place: TypeAlias = tuple[str | int, ...]
 """Where something stands in a document: keys and list indexes from the root."""
 
 MAX_BYTES = 1 << 20
+_WORDS = {
+    **dict.fromkeys(("", "~", "null", "Null", "NULL")),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+}
+_INT = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
+_FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
+_NOT_FINITE = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
+_BASES = {"0o": 8, "0x": 16}
+
+
+class _Loader(yaml.SafeLoader):
+    """Leaves plain words as they are written; `Document` reads them."""
+
+    yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012  as the base class has it
 
 
 class Document:
@@ -56,11 +79,13 @@ class Document:
         if len(self.text) > MAX_BYTES:
             raise RubricError([f"{self.shown}: expected at most 1 MiB"])
         try:
-            for event in yaml.parse(self.text, Loader=yaml.SafeLoader):
+            for event in yaml.parse(self.text, Loader=_Loader):
+                at = f"{self.shown}:{_line(event.start_mark)}"
                 if isinstance(event, yaml.AliasEvent):
-                    line = _line(event.start_mark)
-                    raise RubricError([f"{self.shown}:{line}: write it out: aliases are not read"])
-            node = yaml.compose(self.text, Loader=yaml.SafeLoader)
+                    raise RubricError([f"{at}: write it out: aliases are not read"])
+                if getattr(event, "tag", None):
+                    raise RubricError([f"{at}: expected a plain value: tags are not read"])
+            node = yaml.compose(self.text, Loader=_Loader)
         except yaml.MarkedYAMLError as error:
             line = _line(error.problem_mark)
             raise RubricError([f"{self.shown}:{line}: expected YAML: {error.problem}"]) from error
@@ -76,8 +101,9 @@ class Document:
             return [self._construct(child, (*place, i)) for i, child in enumerate(node.value)]
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, place)
-        if place and place[-1] == "id":
-            return node.value  # an id is text, even where it looks like a number (3, 1e2)
+        assert isinstance(node, yaml.ScalarNode)  # noqa: S101  for mypy: there is no other kind
+        if len(place) == 3 and (place[0], place[2]) == ("questions", "id"):
+            return node.value  # it is text, even where it looks like a number (3, 1e2)
         return self._scalar(node)
 
     def _mapping(self, node: yaml.MappingNode, place: Place) -> dict[Any, Any]:
@@ -94,15 +120,32 @@ class Document:
                 found[key] = self._construct(value_node, at)
         return found
 
-    def _scalar(self, node: yaml.Node) -> Any:
-        loader = yaml.SafeLoader("")
+    def _scalar(self, node: yaml.ScalarNode) -> Any:
+        if node.style is not None:  # between quotation marks, or a block: text
+            return node.value
         try:
-            return loader.construct_object(node)
-        except (yaml.YAMLError, ValueError) as error:
+            return _word(node.value)
+        except ValueError as error:
             line = _line(node.start_mark)
             raise RubricError([f"{self.shown}:{line}: expected a plain value: {error}"]) from error
-        finally:
-            loader.dispose()
+
+
+def _word(text: str) -> Any:
+    """What a plain word stands for.
+
+    Raises:
+        ValueError: It is a number out of all bounds.
+    """
+    if text in _WORDS:
+        return _WORDS[text]
+    if _INT.fullmatch(text):
+        return int(text, _BASES.get(text[:2], 10))
+    if _FLOAT.fullmatch(text):
+        number = float(text)
+        if not math.isfinite(number):
+            raise ValueError(f"{text} is too large a number")
+        return number
+    return float(text.replace(".", "")) if _NOT_FINITE.fullmatch(text) else text
 
 
 def _line(mark: Any) -> int:
