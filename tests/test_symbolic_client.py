@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from grader.errors import InputError
-from grader.symbolic import Equality, Symbolic, Verdict
+from grader.symbolic import Equality, Symbolic, Unreadable, Verdict
 
 SYMBOLS = {"n": "positive integer", "a": "real", "b": "real"}
 #: Cancels to 25, but only at thousands of digits.
@@ -125,12 +125,13 @@ def test_a_fault_in_the_rubric_comes_back_as_one(symbolic: Symbolic) -> None:
 
 def test_reading_needs_no_process() -> None:
     opened = Symbolic()
-    assert opened.unreadable("n(n+1)/2", SYMBOLS) is None
-    assert opened.unreadable("O(n)", SYMBOLS) is None
-    assert opened.unreadable("O(n)", SYMBOLS, growth=False) is not None
-    assert opened.unreadable("n(", SYMBOLS) == (
-        "expected a number, a name or a parenthesis where the formula ends"
+    assert str(opened.read("n(n+1)", SYMBOLS)) == "(n*(n + 1))"
+    assert str(opened.read("O(n)", SYMBOLS, growth=True)) == "n"
+    assert isinstance(opened.read("O(n)", SYMBOLS), Unreadable)
+    assert opened.read("n(", SYMBOLS) == Unreadable(
+        "expected a number, a name or a parenthesis where the formula ends", 2
     )
+    opened.check_conditions(["n > a"], "n*a", SYMBOLS)
     assert opened._worker is None
 
 
@@ -151,3 +152,19 @@ def test_the_main_process_does_not_import_sympy() -> None:
     command = [sys.executable, "-c", code]
     out = subprocess.run(command, capture_output=True, text=True, env=env)
     assert out.stdout.split() == ["False", "False"]
+
+
+@pytest.mark.parametrize(
+    ("where", "says"),
+    [
+        (["n > k"], "the condition 'n > k' cannot be read: 'k' is an unknown name"),
+        (["n is large"], "expected a condition such as n > t"),
+        (["n < 1"], "expected conditions that at least 12 points fulfil, found 0 for n < 1"),
+        (["n > 3", "n < 3"], "points fulfil, found 0 for n > 3, n < 3"),
+    ],
+    ids=["unknown name", "no relation", "against the assumptions", "against each other"],
+)
+def test_a_condition_that_no_number_fulfils_is_refused(where: list[str], says: str) -> None:
+    with pytest.raises(InputError) as caught:
+        Symbolic().check_conditions(where, "n*(n+1)/2", SYMBOLS)
+    assert says in str(caught.value)

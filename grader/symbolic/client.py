@@ -21,6 +21,8 @@ from grader.symbolic.parse import parse
 from grader.symbolic.tree import Expression, Unreadable, declare
 
 _START_S = 60.0
+MOST_DECIDED = 10_000
+"""How many decisions are kept, so that memory stays flat however many students there are."""
 _KEPT_ENVIRONMENT = ("PATH", "SYSTEMROOT", "LANG", "LC_ALL", "TMPDIR", "TEMP", "TMP")
 
 
@@ -42,6 +44,7 @@ class Symbolic:
         self._memory_mib = memory_mib
         self._lock = threading.Lock()
         self._worker: _Worker | None = None
+        self._decided: dict[str, Equality] = {}
 
     def __enter__(self) -> Self:
         """Start nothing yet."""
@@ -67,18 +70,17 @@ class Symbolic:
         """Read a formula, in this process; see `grader.symbolic.parse`."""
         return parse(text, declare(symbols), growth=growth)
 
-    def unreadable(
-        self, text: str, symbols: Mapping[str, str], *, growth: bool = True
-    ) -> str | None:
-        """Why a text is no formula in these symbols, or `None` if it is one.
+    def check_conditions(
+        self, where: Sequence[str], formula: str, symbols: Mapping[str, str]
+    ) -> None:
+        """Make sure, in this process, that enough points fulfil what a question presumes.
 
-        Args:
-            text: What somebody wrote.
-            symbols: The names it may use, with assumptions.
-            growth: Whether `O(...)` may stand around it.
+        Raises:
+            InputError: A condition cannot be read, or no formulas could be told apart under it.
         """
-        read = self.read(text, symbols, growth=growth)
-        return read.reason if isinstance(read, Unreadable) else None
+        from grader.symbolic.points import check_conditions  # mpmath: only for rubrics
+
+        check_conditions(where, formula, declare(symbols))
 
     def equal(
         self, seen: str, expected: str, symbols: Mapping[str, str], *, where: Sequence[str] = ()
@@ -112,6 +114,16 @@ class Symbolic:
         return self._ask(question)
 
     def _ask(self, question: dict[str, Any]) -> Equality:
+        """Ask once; a class writes the same few formulas many times, so decisions are kept."""
+        key = json.dumps(question, sort_keys=True)
+        if key not in self._decided:
+            answer = self._ask_worker(question)
+            if answer.verdict is Verdict.UNDECIDED or len(self._decided) >= MOST_DECIDED:
+                return answer
+            self._decided[key] = answer
+        return self._decided[key]
+
+    def _ask_worker(self, question: dict[str, Any]) -> Equality:
         with self._lock:
             if self._worker is None or not self._worker.alive:
                 self._stop()

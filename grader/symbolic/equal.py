@@ -18,12 +18,11 @@ from grader.symbolic.answer import Equality, Verdict, not_read
 from grader.symbolic.build import build
 from grader.symbolic.evaluate import DIGITS, RELATIVE, Evaluator, TooLargeHere, UndefinedHere, Value
 from grader.symbolic.parse import parse
-from grader.symbolic.points import Condition, Point, points, read_condition
+from grader.symbolic.points import FEWEST, Condition, Point, points, read_condition
 from grader.symbolic.tree import Expression, Number, Symbols, Unreadable, names_in, walk
 
-#: Agreement at this many points counts as equality; fewer do where no more exist.
+#: Agreement at this many points counts as equality; fewer do where no more exist, see `FEWEST`.
 ENOUGH = 30
-FEWEST = 12
 #: A decimal with so many digits stands for a number that a float cannot hold exactly.
 FLOAT_DIGITS = 12
 FLOAT_RELATIVE = Fraction(1, 10**10)

@@ -6,10 +6,21 @@ LaTeX's. Division and implicit multiplication bind alike, from left to right: `1
 
 from __future__ import annotations
 
+import re
+
 from grader.symbolic import bounds
 from grader.symbolic.grammar import Parser, Refusal
 from grader.symbolic.tokens import Token, tokenize
 from grader.symbolic.tree import Expression, Symbols, Unreadable
+
+ESCAPES = {"\f": "\\f", "\t": "\\t", "\r": "\\r", "\b": "\\b"}
+#: Escapes that were the start of a LaTeX command: \frac, \times, \theta, \text, \right, \beta, ...
+LOST_BACKSLASH = re.compile(
+    r"\f(?=rac)|\t(?=imes|heta|ext|au\b|frac)|\r(?=ight|ho\b|floor|ceil)|\x08(?=eta|inom|ar\b|ig)"
+)
+#: Words behind a formula; a short one may be a name, such as `\mathrm{n}`.
+WORDS = re.compile(r"\\(?:text|mathrm)\{[^{}]*[^\W\d]{4}[^{}]*\}\s*$")
+FRACTIONS = {"½": "(1/2)", "¼": "(1/4)", "¾": "(3/4)", "⅓": "(1/3)", "⅔": "(2/3)"}
 
 
 def parse(text: str, symbols: Symbols, *, growth: bool = False) -> Expression | Unreadable:
@@ -23,7 +34,7 @@ def parse(text: str, symbols: Symbols, *, growth: bool = False) -> Expression | 
     if len(text) > bounds.MAX_LENGTH:
         reason = f"it has {len(text)} characters, at most {bounds.MAX_LENGTH} are read"
         return Unreadable(reason, 0, too_complex=True)
-    tokens = tokenize(text)
+    tokens = tokenize(mended(text))
     if isinstance(tokens, Unreadable):
         return tokens
     try:
@@ -37,9 +48,25 @@ def parse(text: str, symbols: Symbols, *, growth: bool = False) -> Expression | 
     return Expression(text, root)
 
 
+def mended(text: str) -> str:
+    r"""Undo what typing does to formulas, without changing what they mean.
+
+    A LaTeX command in a string without `r` has lost its backslash to an escape (`"\frac"` begins
+    with a form feed); a comment, `\text{...}` or a line break stands behind the formula.
+    """
+    text = LOST_BACKSLASH.sub(lambda found: ESCAPES[found[0]], text)
+    text = WORDS.sub(" ", text.partition("#")[0] or text)
+    for sign, fraction in FRACTIONS.items():
+        text = text.replace(sign, fraction)
+    return text.rstrip().removesuffix("\\\\")
+
+
 def _right_hand_side(tokens: list[Token]) -> list[Token]:
     """Drop `count =` or `T(n) =` before the formula."""
     at = [i for i, token in enumerate(tokens) if token.text == "="]
+    if at[:1] == [0]:
+        # "= c h": it goes on from the question's words.
+        tokens, at = tokens[1:], [i - 1 for i in at[1:]]
     if not at:
         return tokens
     if len(at) > 1:

@@ -12,11 +12,13 @@ from typing import TypeAlias
 from grader.errors import InputError
 from grader.symbolic.evaluate import Evaluator, UndefinedHere
 from grader.symbolic.parse import parse
-from grader.symbolic.tree import Node, Symbol, Symbols, Unreadable
+from grader.symbolic.tree import Node, Symbol, Symbols, Unreadable, names_in
 
 Point: TypeAlias = dict[str, Fraction]
 _RELATIONS = ("divides", "<=", ">=", "!=", "<", ">")
 _SMALL = (1, 2, 3, 0, -1, 4, -2, 5, -3, 6)
+#: Agreement at fewer points says nothing.
+FEWEST = 12
 _MOST_SMALL = 12
 _RANDOM_TRIES = 600
 _SPREAD = (12, 40, 200)
@@ -62,6 +64,30 @@ def read_condition(text: str, symbols: Symbols) -> Condition:
             raise InputError(f"the condition {text!r} cannot be read: {side.reason}")
     left, right = (side.root for side in sides if not isinstance(side, Unreadable))
     return Condition(relation, left, right)
+
+
+def check_conditions(where: Sequence[str], formula: str, symbols: Symbols) -> None:
+    """Make sure that enough points fulfil what a question presumes.
+
+    Args:
+        where: The conditions, all of which must hold.
+        formula: What is compared at the points.
+        symbols: The names that all may use.
+
+    Raises:
+        InputError: A condition cannot be read, or fewer than `FEWEST` points fulfil them.
+    """
+    conditions = [read_condition(text, symbols) for text in where]
+    read = parse(formula, symbols, growth=True)
+    used = names_in(*(side for c in conditions for side in (c.left, c.right)))
+    used |= set() if isinstance(read, Unreadable) else names_in(read.root)
+    drawn = points({name: s for name, s in symbols.items() if name in used}, conditions)
+    count = len(list(itertools.islice(drawn, FEWEST)))
+    if used and count < FEWEST:
+        raise InputError(
+            f"expected conditions that at least {FEWEST} points fulfil, found {count} "
+            f"for {', '.join(where)}"
+        )
 
 
 def points(symbols: Symbols, conditions: Sequence[Condition], seed: int = 0) -> Iterator[Point]:
