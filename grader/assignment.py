@@ -15,7 +15,7 @@ from grader.codec import encode
 from grader.errors import RubricError
 from grader.plan import Plan, Probe
 from grader.rubric import Check, Rubric, load_rubric
-from grader.rubric.yaml import Document
+from grader.rubric.yaml import Document, Place
 
 #: Probes are put in this order: what only looks comes before what runs a student's code.
 ORDER = ("capture", "call", "model", "predict")
@@ -76,7 +76,7 @@ class Assignment:
         return Plan(
             assignment=self.slug,
             limits=replace(self.rubric.limits, **limits),
-            probes=tuple(sorted(probes, key=lambda probe: ORDER.index(probe.request["op"]))),
+            probes=tuple(sorted(probes, key=_turn)),
             seed=self.context.inputs.seed("notebook") % 2**32,
             data_digest=self.data_digest,
             image=image,
@@ -107,15 +107,29 @@ def look_closer(rubric: Rubric, context: Context, path: Path, shown: str) -> Non
     """
     document = Document(path, shown)
     problems = []
-    for q, question in enumerate(rubric.questions):
-        for c, check in enumerate(question.checks):
-            inline = "checks" not in document.data["questions"][q]
-            at = ("questions", q) if inline else ("questions", q, "checks", c)
+    for question in rubric.questions:
+        for check in question.checks:
+            at = place_of(document, check)
             for place, says in KINDS[check.kind].problems(check.params, context):
                 place = tuple(check.kind if part == "of" else part for part in place)
                 problems.append(document.problem((*at, *place), says))
     if problems:
         raise RubricError(problems)
+
+
+def _turn(probe: Probe) -> tuple[int, bool]:
+    """When a probe's turn is; public cases, whose errors are shown, before any hidden input."""
+    public = probe.id.rpartition("/")[2].startswith("public")
+    return ORDER.index(probe.request["op"]), not public
+
+
+def place_of(document: Document, check: Check) -> Place:
+    """Where a check stands in its rubric's file; a lone one may stand right in its question."""
+    question_id, _, number = check.id.rpartition("/")
+    questions = document.data["questions"]
+    at = next(n for n, question in enumerate(questions) if str(question["id"]) == question_id)
+    inline = "checks" not in questions[at]
+    return ("questions", at) if inline else ("questions", at, "checks", int(number) - 1)
 
 
 def folder_digest(folder: Path) -> str:

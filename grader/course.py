@@ -21,6 +21,7 @@ from grader.errors import InputError
 from grader.inputs import Inputs
 from grader.intake.notebook import read_notebook
 from grader.reference import Reference
+from grader.rehearse import refuse
 from grader.submission import Cell
 from grader.symbolic import Symbolic
 
@@ -94,7 +95,9 @@ class Course:
         )
         look_closer(rubric, context, path, shown)
         data = folder / "student" / "data"
-        return Assignment(rubric, context, data if data.is_dir() else None)
+        assignment = Assignment(rubric, context, data if data.is_dir() else None)
+        refuse(assignment, path, shown)
+        return assignment
 
     def secret(self) -> bytes:
         """The secret that all inputs are drawn from, made on first use; keep it from students.

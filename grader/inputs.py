@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from grader.errors import UnknownGenerator
-from grader.values import Tensor, Value
+from grader.values import Opaque, Tensor, Value
 
 Generator = Callable[..., "np.typing.NDArray[Any]"]
 
@@ -38,6 +38,12 @@ GENERATORS: dict[str, Generator] = {
     "ones": lambda rng, *shape: np.ones(shape, np.float32),
     "tensor": lambda rng, rows: np.asarray(rows),
 }
+
+
+#: How a rubric passes a function, such as an activation, by its name in torch: `torch('relu')`.
+FUNCTION = "torch"
+#: Those that the guest knows, too (`grader/guest/wire.py`).
+FUNCTIONS = ("relu", "sigmoid", "tanh", "sin", "exp")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +86,8 @@ class Inputs:
         if call is None:
             return written
         name, args = call
+        if name == FUNCTION:
+            return Opaque("function", f"torch.{args[0]}")
         rng = np.random.default_rng(self.seed(place))
         try:
             array = np.asarray(GENERATORS[name](rng, *args))
@@ -103,7 +111,11 @@ def parse_call(written: Any) -> tuple[str, list[Any]] | None:
         args = [ast.literal_eval(arg) for arg in node.args]
     except (SyntaxError, ValueError):
         return None
+    if node.func.id == FUNCTION:
+        if args and args[0] in FUNCTIONS:
+            return FUNCTION, args[:1]
+        raise UnknownGenerator(f"expected {FUNCTION}('...') of one of {', '.join(FUNCTIONS)}")
     if node.func.id not in GENERATORS:
-        known = ", ".join(GENERATORS)
+        known = ", ".join([*GENERATORS, FUNCTION])
         raise UnknownGenerator(f"expected a plain value or one of {known}, found {written!r}")
     return node.func.id, args

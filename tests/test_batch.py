@@ -16,6 +16,7 @@ from grader.errors import InputError, StoreFault
 from grader.evidence import ProbeStatus
 from grader.execute import execute
 from grader.intake.folders import Handed
+from grader.reference import Reference
 from grader.score import score
 from grader.store import Entry, Store
 from grader.symbolic import Symbolic
@@ -105,7 +106,7 @@ def test_a_known_mistake_is_named_and_earns_its_credit(tmp_path: Path, symbolic:
     bench.run(FakeSandbox(told))
     checks = [question.checks[0] for question in bench.scores()["s01"].questions]
     assert [(check.points, check.feedback) for check in checks[:2]] == [
-        (0, "Every pair was counted."),
+        (0, "Every pair was counted. At n = 2 yours gives 4, expected 3."),
         (0.5, "That is the square."),
     ]
 
@@ -251,7 +252,8 @@ def test_a_reference_that_raises_breaks_the_check_and_takes_no_points(
     bench.run(FakeSandbox(bench.right()))
     path = bench.course.root / "reference" / "hw" / "reference.py"
     path.write_text("def double(x):\n    return 1 / 0\n\ndef squared(x):\n    return x\n")
-    bench.assignment = bench.course.open("hw", symbolic)
+    context = replace(bench.assignment.context, reference=Reference(path))
+    bench.assignment = replace(bench.assignment, context=context)
     score = bench.scores()["s01"]
     assert points(score) == {"1": 1, "2": None, "3": None}
     said = "the reference double raised ZeroDivisionError: division by zero"

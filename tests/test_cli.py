@@ -132,6 +132,20 @@ def test_bad_input_says_what_was_expected(tmp_path: Path) -> None:
         assert (done.returncode, says in done.stderr) == (2, True), done.stderr
 
 
+def test_a_reference_that_would_fail_its_own_rubric_stops_before_anything_runs(
+    tmp_path: Path,
+) -> None:
+    make_course(tmp_path, s01=SOLUTION)
+    reference = tmp_path / "reference" / "hw" / "reference.py"
+    reference.write_text(reference.read_text().replace("2 * x", "x / nothing"))
+    done = run_here(tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.splitlines() == [
+        "rubrics/hw.yaml:12: questions[1]: the reference double raised NameError: "
+        "name 'nothing' is not defined",
+    ]
+
+
 def test_a_reference_that_cannot_be_used_says_where(tmp_path: Path) -> None:
     make_course(tmp_path, s01=SOLUTION)
     reference = tmp_path / "reference" / "hw" / "reference.py"

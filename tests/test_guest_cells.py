@@ -102,6 +102,18 @@ def test_a_kernel_that_dies_is_started_again_once_without_the_cell(death: str) -
     assert time.monotonic() - begun < 15
 
 
+def test_asking_the_shell_to_exit_is_not_heard() -> None:
+    ran = run_guest(
+        "ip = get_ipython()\na = 1\nexit()\na += 1",
+        "quit",
+        "ip.ask_exit(); ip.exit_now = True; ip.kernel.do_shutdown(True)",
+        "import time\ntime.sleep(.4)\ndef stop():\n    exit()\n    time.sleep(.4)\n    return a",
+        probes=[ask("call", "stop", args={}), *capture("a")],
+    )
+    assert (ran.statuses, ran.restarts) == (["ok"] * 4, [])
+    assert (ran.seen(), ran.end["ending"]) == ({"stop": 2, "a": 2}, "complete")
+
+
 def test_after_a_second_death_the_rest_is_skipped_and_what_ran_before_is_still_asked() -> None:
     die = "import os; os._exit(3)"
     ran = run_guest("a = 1", die, "b = 2", die, "c = 3", probes=capture("a", "b", "c"))
@@ -205,6 +217,17 @@ def test_memory_beyond_the_limit_ends_the_kernel_and_is_named() -> None:
     assert ran.seen() == {"a": 1, "b": 2, "hog": ("missing", "")}
     assert ran.end["ending"] == "memory_limit"
     assert 1200 < ran.end["peak_mib"] < 4000
+
+
+def test_progress_bars_count_in_text_where_there_are_no_widgets() -> None:
+    pytest.importorskip("tqdm")
+    ran = run_guest(
+        "from tqdm.auto import tqdm, trange",
+        "a = sum(tqdm([1, 2], desc='epochs')) + sum(trange(3))",
+        probes=capture("a"),
+    )
+    assert (ran.statuses, ran.seen()) == (["ok", "ok"], {"a": 6})
+    assert "epochs: 100%" in ran.texts[1]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="daemons by fork")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import torch
 from guest_driver import Put, tensor
 
 from grader.guest.model import weighted
-from grader.values import Value
+from grader.values import Opaque, Value
 
 
 @pytest.fixture
@@ -96,36 +97,125 @@ def test_weights_are_placed_by_rename_or_by_shape_where_shapes_are_unique(put: P
     assert set(renamed["gradients"]) == set(by_shape["gradients"]) == set(ours)
 
 
+def test_extra_parameters_of_theirs_keep_what_they_hold_and_are_told(put: Put) -> None:
+    ours = {name: w for name, w in WEIGHTS.items() if name != "unused"}
+    renamed = {name.replace("first", "in"): w for name, w in ours.items()}
+    plain = put({"Net": Net}, look())
+    by_name = put({"Net": Net}, look(ours))
+    by_rename = put({"Net": Net}, look(renamed, rename={"first": "in"}))
+    for seen, way, names in ((by_name, "by name", ours), (by_rename, "by rename", renamed)):
+        assert (seen["loaded"], seen["unloaded"], seen["extra"]) == (way, [], ["unused"])
+        assert seen["outputs"] == plain["outputs"]
+        assert set(seen["gradients"]) == set(names)
+    assert plain["extra"] == []
+
+
+class Tied(torch.nn.Module):
+    """One tensor under two names, of which torch lists the first only."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.head = torch.nn.Linear(3, width, bias=False)
+        self.body = torch.nn.Linear(3, width, bias=False)
+        self.body.weight = self.head.weight
+
+    def forward(self, x: torch.Tensor) -> Any:
+        return self.body(x) + self.head(x)
+
+
+def test_a_shared_parameter_is_found_by_any_of_its_names(put: Put) -> None:
+    seen = put({"Net": Tied}, look({"body.weight": WEIGHTS["first.weight"]}))
+    assert (seen["loaded"], seen["extra"]) == ("by name", [])
+    assert set(seen["gradients"]) == {"body.weight"}
+
+
+def test_a_renamed_parameter_is_ours_though_another_has_our_name(put: Put) -> None:
+    ours = {"unused": WEIGHTS["first.weight"]}
+    seen = put({"Net": Net}, look(ours, rename={"first.weight": "unused"}))
+    assert (seen["loaded"], seen["unloaded"]) == ("by rename", [])
+    assert seen["extra"] == ["unused", "first.bias", "second.weight"]
+    assert {name: g.shape for name, g in seen["gradients"].items()} == {"unused": (4, 3)}
+
+
 @pytest.mark.parametrize(
-    ("weights", "build", "says"),
+    ("weights", "build", "unloaded", "says"),
     [
         (
             {"a": WEIGHTS["first.weight"], "b": WEIGHTS["first.weight"]},
             {"width": 4},
-            "no parameter for a, b; no weights for unused, first.weight, first.bias, second.weight",
+            ["a", "b"],
+            "no parameter for a; no parameter for b",
         ),
         (
             WEIGHTS,
             {"width": 5},
+            ["first.weight", "first.bias", "second.weight"],
             "first.weight has shape (5, 3), expected (4, 3); "
             "first.bias has shape (5,), expected (4,); "
             "second.weight has shape (2, 5), expected (2, 4)",
         ),
         (
-            {name: w for name, w in WEIGHTS.items() if name != "unused"},
+            {**WEIGHTS, "third": torch.zeros(9)},
+            {"width": 4, "outputs": 3},
+            ["second.weight", "third"],
+            "second.weight has shape (3, 4), expected (2, 4); no parameter for third",
+        ),
+        (
+            {"a": WEIGHTS["first.weight"]},
             {"width": 4},
-            "no weights for unused",
+            ["a"],
+            "no parameter for a",
         ),
     ],
-    ids=["ambiguous shapes", "wrong shapes", "a parameter of theirs is left over"],
+    ids=["ambiguous shapes", "wrong shapes", "one missing, one wrong", "other counts"],
 )
 def test_weights_that_find_no_place_are_told_and_nothing_is_run(
-    put: Put, weights: dict[str, torch.Tensor], build: dict[str, int], says: str
+    put: Put,
+    weights: dict[str, torch.Tensor],
+    build: dict[str, int],
+    unloaded: list[str],
+    says: str,
 ) -> None:
     seen = put({"Net": Net}, look(weights, build=build))
-    assert (seen["loaded"], seen["unloaded"]) == ("", list(weights))
+    assert (seen["loaded"], seen["unloaded"]) == ("", unloaded)
     assert (seen["outputs"], seen["gradients"]) == ([], None)
     assert seen["error"] == {"stage": "load", "ename": "", "evalue": says}
+
+
+@pytest.fixture
+def leftovers() -> Iterator[None]:
+    """What a notebook may leave switched, put back."""
+    grad, dtype = torch.is_grad_enabled(), torch.get_default_dtype()
+    yield
+    torch.set_default_dtype(dtype)
+    torch.set_grad_enabled(grad)
+
+
+def test_gradients_that_were_left_switched_off_are_switched_on(put: Put, leftovers: None) -> None:
+    expected = put({"Net": Net}, look())
+    torch.set_grad_enabled(False)
+    assert put({"Net": Net}, look()) == expected
+    with torch.inference_mode():
+        assert put({"Net": Net}, look()) == expected
+
+
+class Scaled(Net):
+    def forward(self, x: torch.Tensor, rows: Any = None, on: Any = None, act: Any = None) -> Any:
+        assert (x.dtype, rows[0].dtype, on.dtype) == (torch.float64, torch.int64, torch.bool)
+        return self.second(torch.tanh(self.first(act(x))))[rows[0]][on]
+
+
+def test_inputs_take_the_precision_of_the_model(put: Put, leftovers: None) -> None:
+    given = {"rows": [tensor([0, 4], "int64")], "on": tensor([True, False], "bool")}
+    torch.set_default_dtype(torch.float64)
+    inputs = [{"x": tensor(x), **given, "act": Opaque("function", "identity")} for x in X]
+    seen = put({"Net": Scaled}, look(inputs=inputs))
+    assert (seen["loaded"], seen["error"]) == ("by name", None)
+    net = Net(4).to(torch.float64)
+    net.load_state_dict(WEIGHTS | {"mask": torch.ones(1)})
+    for x, output in zip(X, seen["outputs"], strict=True):
+        expected = net.eval()(x.double())[0][:1].detach()
+        np.testing.assert_allclose(output.array, expected, rtol=1e-12)
 
 
 def test_without_weights_a_model_starts_from_the_seed(put: Put) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from guest_driver import ROOM, Put, ask, capture, run_guest, tensor
+from guest_driver import LIMITS, ROOM, Put, ask, capture, run_guest, tensor
 
 from grader.codec import decode
+from grader.execute import build_box
 from grader.guest import answer as replies
-from grader.values import Tensor, Value
+from grader.guest.wire import BoxError, read_box
+from grader.plan import Plan
+from grader.submission import Submission
+from grader.values import Opaque, Table, Tensor, Value
 
 
 @pytest.fixture
@@ -53,6 +58,44 @@ def test_arguments_arrive_with_their_dtype_and_library(put: Put) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("name", "function"),
+    [
+        ("torch.relu", torch.relu),
+        ("torch.sigmoid", torch.sigmoid),
+        ("torch.tanh", torch.tanh),
+        ("torch.sin", torch.sin),
+        ("torch.exp", torch.exp),
+        ("identity", lambda x: x),
+    ],
+    ids=lambda item: item if isinstance(item, str) else "",
+)
+def test_an_activation_can_be_an_argument(put: Put, name: str, function: Any) -> None:
+    x = tensor([-1, 0, 2])
+    request = call("f", act=Opaque("function", name), x=x)
+    seen = put({"f": lambda act, x: act(x)}, request)
+    assert seen == tensor(function(torch.tensor([-1.0, 0.0, 2.0])))
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        Opaque("function", "torch.load"),
+        Opaque("function", "relu"),
+        Opaque("class", "torch.relu"),
+        Table(["a"], [[1]], [0]),
+    ],
+    ids=["not allowed", "short name", "class", "table"],
+)
+def test_an_argument_that_cannot_be_made_is_a_malformed_box(item: Any) -> None:
+    probe = ask("call", "f", args={"a": [item]})
+    plan = Plan(assignment="t", limits=LIMITS, probes=(probe,), seed=7)
+    submission = Submission(student="s", assignment="t", cells=())
+    box = build_box(submission, plan, bytes(32), watch_memory=False)
+    with pytest.raises(BoxError, match="malformed: ValueError: a request cannot hold "):
+        read_box(io.BytesIO(box))
+
+
 def test_what_student_code_raises_is_told(put: Put) -> None:
     def leave(a: Any) -> None:
         raise SystemExit("bye")
@@ -90,6 +133,16 @@ def test_a_model_predicts_in_batches_and_evaluation_mode(put: Put) -> None:
     )
     assert seen == [tensor([6, 6]), tensor([6, 6]), tensor([6])]
     assert sizes == [2, 2, 1]
+
+
+def test_a_model_of_another_precision_is_called_in_its_own(put: Put) -> None:
+    net = torch.nn.Linear(3, 1, dtype=torch.float64)
+    x = tensor(np.ones((2, 3)))
+    seen = [
+        put({"net": net}, call("net", input=x)),
+        *put({"net": net}, {"op": "predict", "name": "net", "inputs": {"input": x}, "batch": 2}),
+    ]
+    assert seen == [tensor(net(torch.ones(2, 3, dtype=torch.float64)).detach(), "float64")] * 2
 
 
 @pytest.mark.parametrize(

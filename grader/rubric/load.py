@@ -110,7 +110,7 @@ def _check(
     return (kind, params) if params is not None else None
 
 
-def _question(written: QuestionModel, checks: Sequence[Kinded], reveal: bool) -> Question:
+def _question(written: QuestionModel, checks: Sequence[Kinded], reveal: bool | None) -> Question:
     whole = sum(params.weight for _, params in checks)
     return Question(
         id=written.id,
@@ -123,11 +123,17 @@ def _question(written: QuestionModel, checks: Sequence[Kinded], reveal: bool) ->
                 kind=kind,
                 params=params,
                 max_points=written.points * params.weight / whole,
-                reveal=reveal if params.reveal is None else params.reveal,
+                reveal=_revealed(kind, params.reveal, reveal),
             )
             for number, (kind, params) in enumerate(checks, start=1)
         ),
     )
+
+
+def _revealed(kind: str, check: bool | None, rubric: bool | None) -> bool:
+    """The check's choice, else the rubric's; else a wrong formula gets its counterexample."""
+    chosen = rubric if check is None else check
+    return kind == "expression" if chosen is None else chosen
 
 
 def _disagreements(document: Document, model: RubricModel) -> list[str]:

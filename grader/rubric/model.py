@@ -153,6 +153,7 @@ class RubricModel(Strict):
     """What the questions that are no bonus must add up to, if stated."""
     round: int = 1
     """Changing it draws new inputs for all probes."""
-    reveal: bool = False
+    reveal: bool | None = None
+    """Whether students may read expected values; by default only counterexamples of formulas."""
     limits: LimitsModel = LimitsModel()
     questions: tuple[QuestionModel, ...] = Field(min_length=1)
