@@ -145,7 +145,7 @@ UNFIT = "The weights do not fit: "
             Narrow,
             (0.0, f"{UNFIT}expected a parameter outer.weight of shape (2, 4), found shape (1, 4)."),
         ),
-        (Larger, (0.0, f"{UNFIT}there are parameters that are not expected.")),
+        (Larger, (1.0, "The outputs and gradients agree.")),
         (
             lambda width: nn.Linear(3, width),
             (0.0, f"{UNFIT}expected a parameter inner.weight of shape (4, 3), found none of it."),
@@ -160,7 +160,7 @@ UNFIT = "The weights do not fit: "
         "own exception",
         "missing",
         "another shape",
-        "too many",
+        "one unused parameter too many",
         "other names",
     ],
 )

@@ -274,7 +274,7 @@ def _unloaded(params: Params, reply: Reply, weights: Mapping[str, Tensor]) -> st
             seen = f"shape {theirs[name]}" if name in theirs else "none of it"
             expected = f"expected a parameter {name} of shape {weight.shape}, found {seen}"
             return f"The weights do not fit: {expected}."
-    return "The weights do not fit: there are parameters that are not expected."
+    return "The weights do not fit."
 
 
 def _renamed(name: str, rename: Mapping[str, str]) -> str:

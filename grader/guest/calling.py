@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import linecache
+import operator
 import random
 import traceback
 from collections.abc import Callable, Mapping
@@ -37,12 +38,12 @@ def on_its_device(target: Any, fresh: Callable[[], dict[str, Any]]) -> Any:
     """Call a model in evaluation mode on its device; a function where its tensors turn out to be.
 
     Args:
-        target: A callable.
+        target: A callable. A model's arguments take its precision as well, see `suited`.
         fresh: Makes the arguments, on the CPU, sharing nothing with earlier ones.
     """
     if isinstance(target, torch.nn.Module):
         target.eval()
-        return invoke(target, moved(fresh(), device_of(target)))
+        return invoke(target, suited(fresh(), target))
     try:
         return invoke(target, fresh())
     except RuntimeError:  # torch's word for tensors on different devices, among others
@@ -58,14 +59,23 @@ def device_of(module: torch.nn.Module) -> torch.device:
     return torch.device("cpu")
 
 
-def moved(item: Any, device: torch.device) -> Any:
-    """The same value with every tensor on a device."""
+def suited(item: Any, module: torch.nn.Module) -> Any:
+    """The same value with every tensor where a model lives, floating-point ones in its precision.
+
+    A notebook that sets another default dtype has models of that, and inputs of its own alike.
+    """
+    kinds = (p.dtype for p in module.parameters() if p.is_floating_point())
+    return moved(item, device_of(module), next(kinds, None))
+
+
+def moved(item: Any, device: torch.device, dtype: torch.dtype | None = None) -> Any:
+    """The same value with every tensor on a device, and every floating-point one of a dtype."""
     if isinstance(item, torch.Tensor):
-        return item.to(device)
+        return item.to(device, dtype if item.is_floating_point() else None)
     if isinstance(item, dict):
-        return {key: moved(value, device) for key, value in item.items()}
+        return {key: moved(value, device, dtype) for key, value in item.items()}
     if type(item) in (list, tuple):
-        return type(item)(moved(value, device) for value in item)
+        return type(item)(moved(value, device, dtype) for value in item)
     return item
 
 
@@ -76,6 +86,14 @@ def build_array(origin: str, dtype: str, shape: list[int], data: memoryview) -> 
         return bits.view(torch.bfloat16).reshape(shape)
     array = np.frombuffer(data, np.dtype(dtype).newbyteorder("<")).astype(dtype).reshape(shape)
     return torch.from_numpy(array) if origin == "torch" else array
+
+
+def build_function(name: str) -> Callable[[Any], Any]:
+    """The function of torch of this name, one of `wire.FUNCTIONS`; or the identity."""
+    if name == "identity":
+        return lambda x: x
+    found: Callable[[Any], Any] = operator.attrgetter(name.removeprefix("torch."))(torch)
+    return found
 
 
 def seed_all(seed: int) -> None:

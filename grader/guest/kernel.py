@@ -26,7 +26,7 @@ from ipykernel.iostream import OutStream  # noqa: E402
 from ipykernel.ipkernel import IPythonKernel  # noqa: E402
 from ipykernel.kernelapp import IPKernelApp  # noqa: E402
 from ipykernel.zmqshell import ZMQDisplayPublisher, ZMQInteractiveShell  # noqa: E402
-from traitlets import Type  # noqa: E402
+from traitlets import Type, observe  # noqa: E402
 from traitlets.config import Config  # noqa: E402
 
 from .calling import seed_all  # noqa: E402
@@ -82,7 +82,17 @@ class TextPublisher(ZMQDisplayPublisher):
 
 
 class Shell(ZMQInteractiveShell):
-    """A shell whose tracebacks stay small whatever an exception says."""
+    """A shell that serves until it is killed, and whose tracebacks stay small.
+
+    `exit()` and `quit()` would stop the kernel a little later, and so in the middle of a probe.
+    """
+
+    def ask_exit(self) -> None:
+        """Do nothing; the rest of the cell runs, as it does in any notebook."""
+
+    @observe("exit_now")
+    def _update_exit_now(self, change: Any) -> None:
+        """Do not stop serving messages."""
 
     def _showtraceback(self, etype: Any, evalue: Any, stb: Any) -> None:
         base: Any = super()

@@ -2,11 +2,13 @@
 
 Weights are placed by name if every given name is there with the same shape; else by the rubric's
 `rename` (their name -> ours; a name also renames what stands below it); else by shape, only where
-every shape occurs once. A way counts only if it places all given weights and leaves no parameter of
-theirs without; buffers of theirs (masks, position codes) may keep what they hold.
+every shape occurs once on either side and there are as many. What else theirs has keeps what it
+holds: buffers (masks, position codes), and parameters, which are told as `extra`. One that counts
+for something shows in the outputs.
 
-The model runs in evaluation mode. Gradients are those of one fixed scalar, which the host can
-compute for the reference alike:
+The model runs in evaluation mode, with gradients whatever the notebook left switched off, and on
+inputs of its own precision. Gradients are those of one fixed scalar, which the host can compute for
+the reference alike:
 
     loss = sum over inputs, and over the floating-point tensors of each output in order, of
            (output * weight).sum(),  weight = cos(arange(output.numel(), dtype=float64))
@@ -18,19 +20,35 @@ A parameter that the loss does not depend on has a gradient of zeros.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 
-from .calling import describe, device_of, invoke, moved, seed_all
+from .calling import describe, invoke, seed_all, suited
 
+MAX_REASONS = 16
 Named = dict[str, Any]
 """Tensors by name."""
 
 
 class Mismatch(Exception):
     """There is no way to place the given weights."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placed:
+    """Where given weights went.
+
+    `way` is empty if they found no place; then `unfit` says for which of our names, and why.
+    `names` are ours -> theirs; `extra` are their parameters that are none of ours.
+    """
+
+    way: str = ""
+    names: dict[str, str] = field(default_factory=dict)
+    unfit: dict[str, str] = field(default_factory=dict)
+    extra: list[str]
 
 
 def examine(target: Any, fresh: Callable[[], dict[str, Any]]) -> dict[str, Any]:
@@ -46,6 +64,7 @@ def examine(target: Any, fresh: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         "count": 0,
         "loaded": "",
         "unloaded": [],
+        "extra": [],
         "outputs": [],
         "gradients": None,
         "error": None,
@@ -57,18 +76,20 @@ def examine(target: Any, fresh: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         found["parameters"] = {name: list(p.shape) for name, p in module.named_parameters()}
         found["count"] = sum(parameter.numel() for parameter in module.parameters())
         stage = "load"
-        names = {name: renamed(name, request["rename"]) for name, _ in module.named_parameters()}
+        names = by_rename(found["parameters"], request["rename"])
         if request["weights"] is not None:
-            found["unloaded"] = list(request["weights"])
-            found["loaded"], names = load(module, request["weights"], request["rename"])
-            found["unloaded"] = []
+            placed = load(module, request["weights"], request["rename"])
+            names = placed.names
+            found |= {"loaded": placed.way, "extra": placed.extra, "unloaded": list(placed.unfit)}
+            if placed.unfit:
+                raise Mismatch("; ".join(list(placed.unfit.values())[:MAX_REASONS]))
         stage = "forward"
         seed_all(request["seed"])
         module.eval()
         outputs = found["outputs"]
         with torch.set_grad_enabled(bool(request["gradients"])):
             for inputs in request["inputs"]:
-                outputs.append(invoke(module, moved(inputs, device_of(module))))
+                outputs.append(invoke(module, suited(inputs, module)))
         if request["gradients"]:
             stage = "backward"
             found["gradients"] = gradients(module, outputs, names)
@@ -92,67 +113,63 @@ def build(target: Any, request: Mapping[str, Any]) -> torch.nn.Module:
         raise TypeError(f"expected a torch.nn.Module, got {type(module).__name__}")
     lazy = torch.nn.parameter.UninitializedParameter
     if request["inputs"] and any(isinstance(p, lazy) for p in module.parameters()):
-        inputs = moved(copy.deepcopy(request["inputs"][0]), device_of(module))
+        inputs = suited(copy.deepcopy(request["inputs"][0]), module)
         with torch.no_grad():
             invoke(module, inputs)
     return module
 
 
-def load(module: torch.nn.Module, weights: Named, rename: Mapping[str, str]) -> tuple[str, Named]:
-    """Copy weights into a model.
-
-    Returns:
-        How they were placed, and for each of their parameters our name of it.
-
-    Raises:
-        Mismatch: says which names found no place.
-    """
+def load(module: torch.nn.Module, weights: Named, rename: Mapping[str, str]) -> Placed:
+    """Copy weights into a model if there is a way to place all of them."""
     theirs = {
         **dict(module.named_parameters(remove_duplicate=False)),
         **dict(module.named_buffers()),
     }
     ways = {
         "by name": {name: name for name in theirs},
-        "by rename": {name: renamed(name, rename) for name in theirs},
+        "by rename": by_rename(theirs, rename),
         "by shape": by_shape(dict(module.named_parameters()), weights),
     }
-    for way, mapping in ways.items():
-        names = {their: our for their, our in mapping.items() if our in weights}
-        if not problems(module, theirs, weights, names):
+    for way, found in ways.items():
+        places = {our: their for our, their in found.items() if our in weights}
+        if not unfit(theirs, weights, places):
             with torch.no_grad():
-                for their, our in names.items():
+                for our, their in places.items():
                     theirs[their].copy_(weights[our])
-            return way, names
-    raise Mismatch("; ".join(problems(module, theirs, weights, ways["by rename"])))
+            return Placed(way=way, names=places, extra=left_over(module, theirs, places))
+    places = {our: their for our, their in ways["by rename"].items() if our in weights}
+    return Placed(unfit=unfit(theirs, weights, places), extra=left_over(module, theirs, places))
 
 
-def problems(
-    module: torch.nn.Module, theirs: Named, weights: Named, names: Mapping[str, str]
-) -> list[str]:
-    """Why weights cannot be placed so, in words; empty if they can.
+def unfit(theirs: Named, weights: Named, places: Mapping[str, str]) -> dict[str, str]:
+    """Which of our names cannot be placed so, and why, in words.
 
     Args:
-        module: The student's model.
-        theirs: Its parameters and buffers.
+        theirs: Parameters and buffers of the student's model.
         weights: Ours.
-        names: Their name -> ours.
+        places: Our names -> theirs.
     """
-    said = []
-    placed = {our: their for their, our in names.items()}
-    if missing := [our for our in weights if our not in placed]:
-        said.append(f"no parameter for {_some(missing)}")
-    for our, their in placed.items():
-        if our in weights and theirs[their].shape != weights[our].shape:
-            expected, seen = tuple(weights[our].shape), tuple(theirs[their].shape)
-            said.append(f"{their} has shape {seen}, expected {expected}")
-    given = {id(theirs[their]) for their, our in names.items() if our in weights}
-    if extra := [name for name, p in module.named_parameters() if id(p) not in given]:
-        said.append(f"no weights for {_some(extra)}")
+    said = {}
+    for our, weight in weights.items():
+        their = places.get(our)
+        if their is None:
+            said[our] = f"no parameter for {our}"
+        elif theirs[their].shape != weight.shape:
+            expected, seen = tuple(weight.shape), tuple(theirs[their].shape)
+            said[our] = f"{their} has shape {seen}, expected {expected}"
     return said
 
 
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+def left_over(module: torch.nn.Module, theirs: Named, places: Mapping[str, str]) -> list[str]:
+    """Their parameters that are none of ours under any of their names."""
+    ours = {id(theirs[their]) for their in places.values()}
+    return [name for name, parameter in module.named_parameters() if id(parameter) not in ours]
+
+
+def by_rename(theirs: Iterable[str], rename: Mapping[str, str]) -> dict[str, str]:
+    """Our names -> theirs; one that is renamed to ours goes before one that has it by itself."""
+    pairs = [(renamed(name, rename), name) for name in theirs]
+    return dict(sorted(pairs, key=lambda pair: pair[0] != pair[1]))
 
 
 def renamed(name: str, rename: Mapping[str, str]) -> str:
@@ -164,26 +181,26 @@ def renamed(name: str, rename: Mapping[str, str]) -> str:
 
 
 def by_shape(parameters: Named, weights: Named) -> dict[str, str]:
-    """Pair names of equal shape, or nothing if any shape occurs twice."""
+    """Our names -> theirs of equal shape; none if a shape occurs twice, or the counts differ."""
     theirs = {tuple(tensor.shape): name for name, tensor in parameters.items()}
     ours = {tuple(tensor.shape): name for name, tensor in weights.items()}
-    if len(theirs) != len(parameters) or len(ours) != len(weights):
+    if not len(theirs) == len(parameters) == len(ours) == len(weights):
         return {}
-    return {theirs[shape]: ours[shape] for shape in theirs if shape in ours}
+    return {ours[shape]: theirs[shape] for shape in ours if shape in theirs}
 
 
 def gradients(module: torch.nn.Module, outputs: list[Any], names: Mapping[str, str]) -> Named:
-    """Gradients of the fixed scalar, by our names."""
+    """Gradients of the fixed scalar, for our names -> theirs, by our names."""
     module.zero_grad()
     losses = [weighted(tensor) for tensor in floating(outputs)]
     if not losses:
         raise TypeError("expected outputs that hold a floating-point tensor, found none")
     torch.stack([loss.to(losses[0]) for loss in losses]).sum().backward()  # type: ignore[no-untyped-call]
-    parameters = dict(module.named_parameters())
+    parameters = dict(module.named_parameters(remove_duplicate=False))
+    kept = {our: parameters[their] for our, their in names.items() if their in parameters}
     return {
-        names[name]: torch.zeros_like(p) if p.grad is None else p.grad.detach().clone()
-        for name, p in parameters.items()
-        if name in names
+        our: torch.zeros_like(p) if p.grad is None else p.grad.detach().clone()
+        for our, p in kept.items()
     }
 
 

@@ -10,7 +10,8 @@ Four operations, each a dict from the host:
 Arguments are passed by keyword if the callable has all these names, else by position. They are made
 afresh for each call, so that one that changes its argument changes nothing of ours. Random
 generators are seeded alike before each call. A model is called in evaluation mode, its inputs moved
-to its device; a function that fails because its tensors live on a GPU is called again there.
+to its device and precision; a function that fails because its tensors live on a GPU is called again
+there.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ import torch
 
 from . import model, plain
 from .answer import write_reply
-from .calling import build_array, describe, on_its_device, seed_all
+from .calling import build_array, build_function, describe, on_its_device, seed_all
 from .wire import TooLarge, decode
 
 Make = Callable[[], dict[str, Any]]
@@ -45,11 +46,15 @@ def answer(
     """
     request = Path(ask).read_bytes()
     payload = b""
+
+    def fresh() -> dict[str, Any]:
+        return dict(decode(request, build_array, build_function))
+
     try:
-        name = decode(request, build_array)["name"]
+        name = fresh()["name"]
         if name in namespace:
             seed_all(seed)
-            value = perform(namespace[name], lambda: dict(decode(request, build_array)))
+            value = perform(namespace[name], fresh)
             payload = plain.encode(value, value_bytes)
         header = {"status": "ok" if name in namespace else "missing"}
     except TooLarge:
@@ -75,7 +80,8 @@ def perform(target: Any, fresh: Make) -> Any:
     if operation == "predict":
         return predict(target, request["inputs"], request["batch"])
     if operation == "model":
-        return model.examine(target, fresh)
+        with torch.inference_mode(False), torch.enable_grad():  # a notebook may leave them so
+            return model.examine(target, fresh)
     raise ValueError(f"unknown operation {operation!r}")
 
 

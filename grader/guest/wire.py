@@ -20,6 +20,17 @@ KEY_BYTES = 32
 MAC_BYTES = 16
 PROTOCOL = 1
 MAX_NODES = 200_000
+FUNCTIONS = frozenset(
+    ("torch.relu", "torch.sigmoid", "torch.tanh", "torch.sin", "torch.exp", "identity")
+)
+"""The functions that a request may hold."""
+SENT = frozenset(
+    (
+        *("null", "bool", "int", "float", "complex", "str", "formula", "bytes"),
+        *("list", "tuple", "set", "dict", "array"),
+    )
+)
+"""The other kinds of nodes that it may hold."""
 
 
 class TooLarge(Exception):
@@ -91,7 +102,7 @@ def read_box(stream: BinaryIO) -> Box:
     blob = take(struct.unpack(">Q", take(8))[0])
     try:
         return _box(key, json.loads(head), blob)
-    except (ValueError, LookupError, TypeError) as error:
+    except (ValueError, LookupError, TypeError, struct.error) as error:
         raise BoxError(f"the box is malformed: {type(error).__name__}: {error}") from error
 
 
@@ -105,13 +116,23 @@ def _box(key: bytes, told: dict[str, Any], blob: bytes) -> Box:
     return Box(
         key=key,
         cells=tuple(Cell(cell["index"], cell["source"]) for cell in told["cells"]),
-        probes=tuple(probes),
+        probes=tuple(map(_possible, probes)),
         limits=Limits(**{name: told["limits"][name] for name in Limits.__dataclass_fields__}),
         seed=told["seed"],
         threads=told["threads"],
         gpu=told["gpu"],
         watch_memory=told["watch_memory"],
     )
+
+
+def _possible(probe: Probe) -> Probe:
+    """The same probe; one that no kernel could decode is a mistake of the host's, told at once."""
+    (length,) = struct.unpack(">I", probe.request[:4])
+    for tag, *rest in json.loads(probe.request[4 : 4 + length]):
+        function = tag == "opaque" and rest[0] == "function" and rest[1] in FUNCTIONS
+        if tag not in SENT and not function:
+            raise ValueError(f"a request cannot hold {' '.join([tag, *map(str, rest[:2])])}")
+    return probe
 
 
 class FrameWriter:
@@ -220,12 +241,18 @@ def encode_texts(texts: dict[str, str]) -> bytes:
     return builder.finish()
 
 
-def decode(data: bytes, array: Callable[[str, str, list[int], memoryview], Any]) -> Any:
+def decode(
+    data: bytes,
+    array: Callable[[str, str, list[int], memoryview], Any],
+    function: Callable[[str], Any],
+) -> Any:
     """Read a value that the host wrote, so without the checks an untrusted side would need.
 
     Args:
-        data: An encoded value: Python scalars and containers, arrays, formulas (as text).
+        data: An encoded value: Python scalars and containers, arrays, formulas (as text), and the
+            functions of `FUNCTIONS`.
         array: Builds a tensor from origin, dtype, shape and little-endian bytes.
+        function: Finds a function by its name.
     """
     (length,) = struct.unpack(">I", data[:4])
     nodes = json.loads(data[4 : 4 + length])
@@ -257,6 +284,8 @@ def decode(data: bytes, array: Callable[[str, str, list[int], memoryview], Any])
         if tag == "array":
             origin, dtype, shape, offset, size = rest
             return array(origin, dtype, shape, blobs[offset : offset + size])
+        if tag == "opaque" and rest[1] in FUNCTIONS:
+            return function(rest[1])
         raise ValueError(f"a request cannot hold a {tag}")
 
     return value(0)
