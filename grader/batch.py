@@ -10,6 +10,7 @@ import threading
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -95,11 +96,10 @@ class Batch:
         new = sum(map(len, todo.values()))
         self.listener.planned(new, sum(map(len, groups.values())) - new)
         with ThreadPoolExecutor(self.jobs, thread_name_prefix="grader") as pool:
-            futures = {
-                pool.submit(self._one, key, same[0].student): (key, same)
-                for key, same in todo.items()
-            }
+            futures: dict[Future[str], tuple[str, list[Ticket]]] = {}
             try:
+                for key, same in todo.items():
+                    futures[pool.submit(self._one, key, same[0].student)] = (key, same)
                 for future in as_completed(futures):
                     key, same = futures[future]
                     self._settle(future, key, same)
@@ -107,7 +107,8 @@ class Batch:
             except (KeyboardInterrupt, InputError, StoreFault):
                 self._stop.set()
                 pool.shutdown(wait=False, cancel_futures=True)
-                self.sandbox.close()
+                with suppress(Fault):  # what stopped the batch is what matters
+                    self.sandbox.close()
                 raise
 
     def _one(self, key: str, student: str) -> str:

@@ -99,7 +99,7 @@ def verify_rubrics(
         with choose(wish, console) as sandbox:
             for assignment in opened:
                 with Display(console, f"verify {assignment.slug}") as show:
-                    workers = Options(out=Path(), jobs=jobs).workers
+                    workers = Options(out=Path(), jobs=jobs).workers(assignment.rubric.limits)
                     proof = verify(found, assignment, sandbox, jobs=workers, listener=show)
                 code = max(code, _show_proof(proof, found, sandbox, console))
     return code

@@ -30,8 +30,8 @@ from grader.submission import Cell, CellKind, Submission
 
 LIMITS = Limits(cell_s=30, total_s=90, memory_mib=1024, scratch_mib=32, processes=100)
 LEAST_DISK_GIB = 5
-SAFE_RUNC = (1, 1, 12)
-"""Older ones let a container reach the host (CVE-2024-21626), unless a distribution mended them."""
+SAFE_RUNC = (1, 2, 8)
+"""Older ones let a container reach the host (CVE-2025-31133), unless a distribution mended them."""
 
 
 class State(StrEnum):

@@ -7,7 +7,7 @@ wording of a message:
 |---------|-------|--------------------|-------------------------------------------------------|
 | no      | -     | anything           | `SandboxFault`                                        |
 | yes     | yes   | -                  | the ending that the guest wrote                       |
-| yes     | no    | OOM kill counted   | memory limit, with the evidence that came before      |
+| yes     | no    | the guest was OOM-killed | memory limit, with the evidence that came before |
 | yes     | no    | anything else      | `SandboxFault`, or `ProtocolViolation`                |
 """
 
@@ -28,6 +28,9 @@ from grader.frames import FrameReader
 from grader.plan import Plan
 from grader.sandbox.base import Cause, Sandbox, Stopped
 from grader.submission import CellKind, Submission
+
+#: Exit code of a first process that was killed (128 + SIGKILL), as engines and shells count.
+KILLED = 137
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +120,8 @@ def conclude(
         raise SandboxFault(f"the guest never became ready ({_seen(stopped)})")
     if stopped.cause is Cause.VIOLATION:
         raise ProtocolViolation(stopped.violation)
-    if not reader.ended and not stopped.oom_killed:
+    killed = stopped.oom_killed and stopped.cause is Cause.EXITED and stopped.exit_code == KILLED
+    if not reader.ended and not killed:
         raise SandboxFault(f"the guest left no last receipt ({_seen(stopped)})")
     end = reader.frames[-1].header if reader.ended else {}
     return Evidence(

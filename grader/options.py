@@ -7,6 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import psutil
+
+from grader.plan import Limits
+
+#: Memory that is left to the host when submissions are counted.
+SPARE_MIB = 1024
 #: Exit codes of every command; the README has the same table.
 ALL_SCORED, NEEDS_PERSON, BAD_INPUT, OUR_BUG, INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -23,10 +29,16 @@ class Options:
     limits: dict[str, Any] = field(default_factory=dict)
     """Fields of `grader.plan.Limits` that replace the rubric's."""
 
-    @property
-    def workers(self) -> int:
-        """How many submissions run at once: one a processor if not stated."""
-        return self.jobs or len(_processors())
+    def workers(self, limits: Limits) -> int:
+        """How many submissions run at once: as stated, else as processors and memory allow.
+
+        Memory is counted at the limit, because a host that runs out of it kills somebody's kernel.
+        """
+        if self.jobs:
+            return self.jobs
+        mebibytes = psutil.virtual_memory().available / 2**20 - SPARE_MIB
+        by_memory = int(mebibytes // limits.memory_mib)
+        return max(1, min(len(_processors()) // max(1, limits.threads), by_memory))
 
 
 def _processors() -> set[int] | range:

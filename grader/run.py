@@ -39,8 +39,6 @@ def run(
             (course.open(slug, symbolic, options.rubric), folder) for slug, folder in assignments
         ]
         sandbox = stack.enter_context(choose(wish, console))
-        says = f"sandbox {sandbox.name}, {options.workers} at a time"
-        console.print(says, highlight=False)
         for assignment, folder in opened:
             handed = Handed(folder, assignment.slug)
             bugs = _execute(assignment, handed, sandbox, store, console, options)
@@ -76,13 +74,20 @@ def _execute(
         if student not in handed.students:
             says = f"expected a folder of {handed.folder}, found none for {student}"
             raise InputError(f"--student: {says}")
+    plan = assignment.plan(sandbox.image, **options.limits)
+    if plan.limits.gpu and sandbox.name == "docker" and "gpu" not in options.limits:
+        raise InputError(f"{assignment.slug} asks for a GPU: --gpus all, or the numbers of some")
+    # Only Docker lends each GPU to one submission at a time.
+    alone = plan.limits.gpu and sandbox.name != "docker"
+    workers = 1 if alone else options.workers(plan.limits)
+    console.print(f"sandbox {sandbox.name}, {workers} at a time", highlight=False)
     with Display(console, assignment.slug) as display:
         batch = Batch(
             assignment=assignment,
-            plan=assignment.plan(sandbox.image, **options.limits),
+            plan=plan,
             sandbox=sandbox,
             store=store,
-            jobs=options.workers,
+            jobs=workers,
             listener=display,
             load=handed.read,
         )

@@ -47,6 +47,13 @@ def test_an_oom_kill_that_the_host_counted_is_the_memory_limit() -> None:
     assert evidence.observed("1/1/value").status is ProbeStatus.SKIPPED
 
 
+@pytest.mark.parametrize("stopped", [{"cause": Cause.BACKSTOP, "exit_code": 137}, {"exit_code": 5}])
+def test_an_oom_kill_of_another_process_does_not_explain_a_missing_end(stopped: Any) -> None:
+    hung = FakeSandbox([READY, CELL], oom_killed=True, **stopped)
+    with pytest.raises(SandboxFault, match="no last receipt"):
+        execute(SUBMISSION, PLAN, hung, None)
+
+
 @pytest.mark.parametrize("oom_killed", [False, True])
 @pytest.mark.parametrize("cause", [Cause.EXITED, Cause.BACKSTOP])
 def test_nothing_before_ready_is_the_students(cause: Cause, oom_killed: bool) -> None:

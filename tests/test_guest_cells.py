@@ -294,3 +294,22 @@ def test_a_box_that_cannot_be_read_is_refused_in_one_line(box: bytes, said: str)
     )
     assert (done.returncode, done.stdout) == (2, b"")
     assert done.stderr.decode().strip() == said
+
+
+def test_a_kernel_starts_again_although_the_temporary_folder_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    private = tmp_path / "private-tmp"
+    private.mkdir()
+    monkeypatch.setenv("TMPDIR", str(private))
+    spoil = (
+        "import os, shutil, tempfile\n"
+        "gone = tempfile.gettempdir()\n"
+        "assert gone.endswith('private-tmp')\n"
+        "shutil.rmtree(gone)\n"
+        "os._exit(1)"
+    )
+    ran = run_guest("a = 1", spoil, "b = 2", probes=capture("a", "b"))
+    assert ran.statuses == ["ok", "died", "ok"]
+    assert ran.seen() == {"a": 1, "b": 2}
+    assert ran.end["ending"] == "kernel_died"

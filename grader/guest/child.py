@@ -51,7 +51,10 @@ class Child:
         Args:
             program: Path of `main.py`.
         """
-        folder = Path(tempfile.mkdtemp(prefix="k"))
+        try:
+            folder = Path(tempfile.mkdtemp(prefix="k"))
+        except OSError:  # a student has filled or removed it: a restart must work all the same
+            folder = Path(tempfile.mkdtemp(prefix="k", dir=Path.cwd()))
         connection = _addresses(folder)
         file = os.open(folder / "kernel.json", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(file, "w") as stream:

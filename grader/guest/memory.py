@@ -11,8 +11,16 @@ from typing import Any
 from .child import Child
 
 PERIOD_S = 0.1
+V1 = "/sys/fs/cgroup/memory"
 #: Version 1 of control groups, then version 2, as a container sees its own group.
 OOM_FILES = ("/sys/fs/cgroup/memory/memory.oom_control", "/sys/fs/cgroup/memory.events")
+#: The highest use of a group, and its limit, in the same two versions.
+LIMIT_FILES = (
+    (f"{V1}/memory.max_usage_in_bytes", f"{V1}/memory.limit_in_bytes"),
+    ("/sys/fs/cgroup/memory.peak", "/sys/fs/cgroup/memory.max"),
+)
+NEARLY = 0.99
+"""Share of the limit from which on it was met: use is counted in batches of pages."""
 PEAK_FILES = ("/sys/fs/cgroup/memory/memory.max_usage_in_bytes", "/sys/fs/cgroup/memory.peak")
 
 
@@ -24,6 +32,18 @@ def oom_kills() -> int:
                 if line.startswith("oom_kill "):
                     return int(line.split()[1])
     return 0
+
+
+def own_limit_reached() -> bool:
+    """Whether our group ever met its own limit; else a kill for memory was the host's doing.
+
+    The kills that are counted for a group include those of a host that ran out of memory, which
+    says nothing of the student.
+    """
+    for peak, limit in LIMIT_FILES:
+        with contextlib.suppress(OSError, ValueError):
+            return int(Path(peak).read_text()) >= NEARLY * int(Path(limit).read_text())
+    return True  # unknown: what the kernel counted is all there is
 
 
 def peak_mib(pid: int) -> float:
@@ -66,32 +86,43 @@ class Watcher:
             child = self._current()
             if child is None:
                 continue
-            used = used_bytes(child.process.pid, self._limit_bytes)
+            used = used_bytes(self._limit_bytes)
             self.peak_mib = max(self.peak_mib, round(used / 2**20, 1))
-            if used > self._limit_bytes:
+            # A kernel that has just been started anew must not pay for the one before it.
+            if used > self._limit_bytes and self._current() is child:
                 child.killed_for_memory = True
                 child.kill()
 
 
-def used_bytes(pid: int, limit_bytes: float) -> float:
-    """Memory of a process and all below it.
+def used_bytes(limit_bytes: float) -> float:
+    """Memory of all processes below this one; daemons of students are below it, too.
 
     Counts resident memory, which is quick to ask but counts shared pages twice; only when that is
-    above the limit does it ask for what is not shared.
+    above the limit does it ask for what is not shared. Of a process that hides this (it may), or
+    is gone meanwhile, counts what is known.
     """
     import psutil  # 50 ms to import, and not needed where a control group sets the limit
 
+    family = psutil.Process().children(recursive=True)
+    resident = sum(_resident(process) for process in family)
+    if resident <= limit_bytes or len(family) == 1:
+        return resident
+    return sum(_unshared(process) for process in family)
+
+
+def _resident(process: Any) -> float:
+    import psutil
+
     with contextlib.suppress(psutil.Error):
-        parent = psutil.Process(pid)
-        family = [parent, *parent.children(recursive=True)]
-        resident = float(sum(process.memory_info().rss for process in family))
-        if resident <= limit_bytes or len(family) == 1:
-            return resident
-        return sum(_unshared(process) for process in family)
+        return float(process.memory_info().rss)
     return 0.0
 
 
 def _unshared(process: Any) -> float:
     """Bytes of a process, its shared pages divided among those who share where that is known."""
-    info = process.memory_full_info()
-    return float(getattr(info, "pss", info.uss))
+    import psutil
+
+    with contextlib.suppress(psutil.Error):
+        info = process.memory_full_info()
+        return float(getattr(info, "pss", info.uss))
+    return _resident(process)

@@ -22,7 +22,7 @@ from typing import Any, BinaryIO
 
 from .answer import Answer, failure, read_reply
 from .child import Child
-from .memory import Watcher, oom_kills, peak_mib
+from .memory import Watcher, oom_kills, own_limit_reached, peak_mib
 from .session import KernelGone, Outcome, Session
 from .wire import Box, BoxError, Cell, FrameWriter, Probe, encode_texts, read_box
 
@@ -31,6 +31,10 @@ BOOT_S = 120.0
 MIB = 1 << 20
 RESERVE_BYTES = MIB
 """Room in the evidence that no value may take: receipts and the end must still fit."""
+
+
+class HostStarved(Exception):
+    """The host killed for memory in a box that had not met its own limit: nothing is learned."""
 
 
 class NotReady(Exception):
@@ -65,6 +69,8 @@ def serve(
         return complain(2, str(error))
     except NotReady as error:
         return complain(3, str(error))
+    except HostStarved as error:
+        return complain(5, str(error))
     except (BrokenPipeError, ConnectionResetError):
         return complain(4, "the host closed its end")
     finally:
@@ -88,6 +94,7 @@ class Run:
         """Begin with a child that boots already."""
         self.box, self.frames, self.child, self.start = box, frames, child, start
         self.session: Session
+        self.lost = False
         self.status: dict[int, str] = {}
         self.attempts: Counter[int] = Counter()
         self.deaths: list[str] = []
@@ -98,6 +105,11 @@ class Run:
     def left_s(self) -> float:
         """Seconds left of the student's time."""
         return self.deadline - time.monotonic()
+
+    @property
+    def dead(self) -> bool:
+        """Whether there is no kernel to talk to."""
+        return self.lost or self.session.dead
 
     async def everything(self, started: float) -> None:
         """Boot, run all cells, put all probes, write the end."""
@@ -117,6 +129,8 @@ class Run:
         await self.run_cells()
         await self.run_probes()
         if oom_kills() > kills:
+            if not own_limit_reached():
+                raise HostStarved("the host ran out of memory, and killed processes of this box")
             self.deaths.append("memory")
         self.frames.end(
             ending=self.ending(),
@@ -154,7 +168,8 @@ class Run:
         }
         self.session = Session(self.child, text_chars)
         try:
-            about = await asyncio.wait_for(self.session.boot(settings), BOOT_S)
+            within = min(BOOT_S, max(self.left_s, 0.1))
+            about = await asyncio.wait_for(self.session.boot(settings), within)
         except (KernelGone, TimeoutError) as error:
             log = self.child.log_tail.decode(errors="replace").strip()
             raise NotReady(f"the kernel never became ready: {error}\n{log}") from error
@@ -162,14 +177,25 @@ class Run:
             raise NotReady(str(about["problem"]))
         return about
 
-    async def restart(self, phase: str) -> None:
-        """Replace the dead kernel, and say so."""
+    async def restart(self, phase: str) -> bool:
+        """Replace the dead kernel, and say so; returns whether there is one again.
+
+        There may be none: the student may have filled or removed what a start needs, or little
+        time is left. What came before stands all the same, so this is no fault of ours.
+        """
         self.session.close()
         replayed = {cell.index for cell in self.replayable()}
         without = [index for index in self.attempts if index not in replayed]
         self.frames.write("restart", reason=self.deaths[-1], phase=phase, without=without)
-        self.child = self.start()
-        await self.boot()
+        try:
+            self.child = self.start()
+            await self.boot()
+        except (OSError, NotReady):
+            self.child.kill()
+            self.lost = True
+        else:
+            self.lost = False
+        return not self.lost
 
     def replayable(self) -> list[Cell]:
         """The cells that ran to an end, in order."""
@@ -187,7 +213,8 @@ class Run:
             if len(self.deaths) > 1 or not (pending or self.box.probes) or self.left_s <= 0:
                 break
             pending = self.replayable() + [c for c in pending if not self.attempts[c.index]]
-            await self.restart("cells")
+            if not await self.restart("cells"):
+                break
         for cell in pending:
             if not self.attempts[cell.index]:
                 self.late |= self.left_s <= 0
@@ -227,20 +254,22 @@ class Run:
         """Put every probe to the namespace, in order."""
         restarted = False
         for probe in self.box.probes:
-            if self.session.dead and not restarted and self.left_s > 0:
+            if self.dead and not restarted and self.left_s > 0:
                 restarted = True
-                await self.restart("probes")
-                for cell in self.replayable():
-                    if self.session.dead or self.left_s <= 0:
+                alive = await self.restart("probes")
+                for cell in self.replayable() if alive else ():
+                    if self.dead or self.left_s <= 0:
                         break
                     await self.run_cell(cell)
             status, payload, wall_s = "skipped", b"", 0.0
             if self.left_s <= 0:
                 self.late = True
-            elif not self.session.dead:
+            elif not self.dead:
                 begun = time.monotonic()
                 status, payload = await self.put(probe)
                 wall_s = round(time.monotonic() - begun, 3)
+            if len(payload) > self.room:
+                status, payload = "too_large" if status == "ok" else status, b""
             self.frames.write("probe", payload, id=probe.id, status=status, wall_s=wall_s)
 
     async def put(self, probe: Probe) -> Answer:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import requests
-from docker.errors import APIError, NotFound
+from docker.errors import APIError
 
 from grader.errors import InputError, SandboxFault
 from grader.frames import FrameReader
@@ -87,11 +87,15 @@ class DockerSandbox:
         self._run_id = uuid.uuid4().hex
         self._closed, self._closing = False, threading.Lock()
         self._client = connect()
-        with translated("the engine cannot be used"):
-            self._check_runtime()
-            self.reap()
-            self.image = runner_image(self._client, say)
-            described = self._api.inspect_image(self.image)
+        try:
+            with translated("the engine cannot be used"):
+                self._check_runtime()
+                self.reap()
+                self.image = runner_image(self._client, say)
+                described = self._api.inspect_image(self.image)
+        except BaseException:
+            self._client.close()
+            raise
         # A name without a value takes a variable of the image away.
         self._inherited = [text.split("=", 1)[0] for text in described["Config"]["Env"] or ()]
         self._seccomp = profile_text()
@@ -107,7 +111,7 @@ class DockerSandbox:
                     raise SandboxFault("the sandbox is closed")
                 return self._converse(container, request, box, reader, begun)
             finally:
-                self._remove(container)
+                self._remove_quietly(container)
 
     def reap(self) -> int:
         """Remove containers of any earlier run whose last moment has passed; returns how many."""
@@ -115,7 +119,7 @@ class DockerSandbox:
         for found in self._api.containers(all=True, filters={"label": DEADLINE_LABEL}):
             deadline = found["Labels"].get(DEADLINE_LABEL, "")
             if deadline.isdecimal() and int(deadline) < time.time():
-                self._remove(found["Id"])
+                self._remove_quietly(found["Id"])
                 reaped += 1
         return reaped
 
@@ -128,7 +132,7 @@ class DockerSandbox:
         with contextlib.suppress(*ENGINE_ERRORS):
             ours = {"label": f"{RUN_LABEL}={self._run_id}"}
             for found in self._api.containers(all=True, filters=ours):
-                self._remove(found["Id"])
+                self._remove_quietly(found["Id"])
         self._client.close()
 
     @property
@@ -246,13 +250,14 @@ class DockerSandbox:
         with contextlib.suppress(APIError):  # it has just ended by itself
             self._api.kill(container)
 
-    def _remove(self, container: str) -> None:
-        with contextlib.suppress(NotFound), translated("a container cannot be removed"):
-            try:
-                self._api.remove_container(container, v=True, force=True)
-            except APIError as error:
-                if error.status_code != requests.codes.conflict:  # somebody else is removing it
-                    raise
+    def _remove_quietly(self, container: str) -> None:
+        """Remove a container that may be gone or going already.
+
+        One that stays in spite of this must not cost the evidence of a run that is over, nor keep
+        the next from being removed: its deadline label has it removed at a later start.
+        """
+        with contextlib.suppress(*ENGINE_ERRORS):
+            self._api.remove_container(container, v=True, force=True)
 
     @contextlib.contextmanager
     def _gpu(self, limits: Limits) -> Iterator[str | None]:
