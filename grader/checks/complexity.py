@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from grader.checks import entries
+import grader.checks.entries as entries
 from grader.checks.base import Context, Seen
 from grader.checks.entries import asks, form, problems, release, requests
 from grader.verdict import Conclusion

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import partial
 
-from grader.checks import entries
+import grader.checks.entries as entries
 from grader.checks.base import Context, Problem, Seen
 from grader.checks.entries import asks, form, formulas, release, requests
 from grader.errors import InputError

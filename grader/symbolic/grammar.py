@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from fractions import Fraction
 
-from grader.symbolic import bounds
+import grader.symbolic.bounds as bounds
 from grader.symbolic.names import Piece, apply, arity, split_name
 from grader.symbolic.tokens import Token
 from grader.symbolic.tree import Call, Constant, Name, Node, Number, Symbols, Unreadable, key_of

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from grader.symbolic import bounds
+import grader.symbolic.bounds as bounds
 from grader.symbolic.grammar import Parser, Refusal
 from grader.symbolic.tokens import Token, tokenize
 from grader.symbolic.tree import Expression, Symbols, Unreadable
