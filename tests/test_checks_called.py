@@ -162,3 +162,20 @@ def test_a_mistake_that_cannot_match_is_a_problem(
 ) -> None:
     given: dict[str, Any] = {"cases": [{"x": 1}]} if kind == "function" else {"compare": ["count"]}
     assert ask(kind, "double", **given, mistakes=[mistake]).problems == expected
+
+
+@pytest.mark.parametrize(
+    ("double", "says"),
+    [
+        (
+            lambda x: 6 if x == 3 else 0,
+            "Wrong in 1 of 2 cases. It is right for some arguments and not for others: "
+            "is a size fixed in the code?",
+        ),
+        (lambda x: [1, 2, 3], "Wrong in 2 of 2 cases. The result has another shape than asked."),
+    ],
+    ids=["fixed size", "shape"],
+)
+def test_a_hint_tells_nothing_of_hidden_cases(ask: Asker, double: Any, says: str) -> None:
+    asked = ask("function", "double", cases=[{"x": 3}, {"x": 5}])
+    assert found(asked.judge(double=double)).says == says
