@@ -172,7 +172,10 @@ def test_a_mistake_that_cannot_match_is_a_problem(
             "Wrong in 1 of 2 cases. It is right for some arguments and not for others: "
             "is a size fixed in the code?",
         ),
-        (lambda x: [1, 2, 3], "Wrong in 2 of 2 cases. The result has another shape than asked."),
+        (
+            lambda x: [1, 2, 3],
+            "Wrong in 2 of 2 cases. The result is of another kind or shape than asked.",
+        ),
     ],
     ids=["fixed size", "shape"],
 )

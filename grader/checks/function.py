@@ -150,8 +150,8 @@ def _words(params: Params, wrong: dict[str, Difference]) -> tuple[str, str]:
         return f"{says} {shown}", ""
     if said.relation:
         says += f" {said.relation[:1].upper()}{said.relation[1:].rstrip('.')}."
-    elif said.summary.startswith("expected shape"):
-        says += " The result has another shape than asked."
+    elif said.summary.startswith("expected "):
+        says += " The result is of another kind or shape than asked."
     elif len(wrong) < len(cases):
         says += " It is right for some arguments and not for others: is a size fixed in the code?"
     return says, shown
