@@ -145,7 +145,10 @@ class _ours:
 
 def _load(path: Path) -> ModuleType:
     name = f"reference_{path.parent.name}"
-    spec = importlib.util.spec_from_file_location(name, path)
+    # A package, so that a long reference may have other files: `from .mistakes import strict_mask`.
+    spec = importlib.util.spec_from_file_location(
+        name, path, submodule_search_locations=[str(path.parent)]
+    )
     if spec is None or spec.loader is None or not path.is_file():
         raise ReferenceFault(f"expected the reference at {path}, found no such file")
     module = importlib.util.module_from_spec(spec)
