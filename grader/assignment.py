@@ -125,9 +125,11 @@ def _turn(probe: Probe) -> tuple[int, bool]:
 
 def place_of(document: Document, check: Check) -> Place:
     """Where a check stands in its rubric's file; a lone one may stand right in its question."""
-    question_id, _, number = check.id.rpartition("/")
+    question_id, *alternative, number = check.id.split("/")
     questions = document.data["questions"]
     at = next(n for n, question in enumerate(questions) if str(question["id"]) == question_id)
+    if alternative:
+        return ("questions", at, "alternatives", alternative[0], int(number) - 1)
     inline = "checks" not in questions[at]
     return ("questions", at) if inline else ("questions", at, "checks", int(number) - 1)
 

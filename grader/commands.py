@@ -178,11 +178,19 @@ def show_rubric(slug: str, course: Path | None, rubric: Path | None, console: Co
     for column in ("points", "mistakes"):
         table.add_column(column, justify="right")
     for question in assignment.rubric.questions:
+        notes = ["bonus"] * question.bonus + ["all or nothing"] * question.all_or_nothing
         for check_ in question.checks:
             known = str(len(check_.params.mistakes) or "")
             points = f"{check_.max_points:.4g}"
-            table.add_row(question.id, check_.name, check_.kind, points, known)
+            told = [f"or {check_.alternative}"] * bool(check_.alternative) + notes
+            where = question.id + (f" ({', '.join(told)})" if told else "")
+            table.add_row(where, check_.name, check_.kind, points, known)
     whole = sum(q.points for q in assignment.rubric.questions if not q.bonus)
+    bonus = sum(q.points for q in assignment.rubric.questions if q.bonus)
     table.add_row("", "", "all", f"{whole:g}", "")
+    if bonus:
+        table.add_row("", "", "bonus on top", f"{bonus:g}", "")
+    if assignment.rubric.cap is not None:
+        table.add_row("", "", "at most", f"{assignment.rubric.cap:g}", "")
     console.print(table)
     return ALL_SCORED

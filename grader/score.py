@@ -78,6 +78,7 @@ def score(
             assignment.rubric, {c.id: conclude(c) for c in assignment.rubric.checks}
         ),
         note=summary(notes),
+        cap=assignment.rubric.cap,
     )
 
 
@@ -103,6 +104,7 @@ def unexecuted(submission: Submission, rubric: Rubric, reason: str = "") -> Scor
         status=status,
         questions=_questions(rubric, dict.fromkeys((c.id for c in rubric.checks), conclusion)),
         note=summary([submission.problem or reason, *submission.notes]),
+        cap=rubric.cap,
     )
 
 
@@ -119,6 +121,7 @@ def _questions(rubric: Rubric, conclusions: Mapping[str, Conclusion]) -> tuple[Q
             id=question.id,
             max_points=question.points,
             bonus=question.bonus,
+            all_or_nothing=question.all_or_nothing,
             checks=tuple(
                 CheckScore(
                     check=check.name,
@@ -126,6 +129,7 @@ def _questions(rubric: Rubric, conclusions: Mapping[str, Conclusion]) -> tuple[Q
                     max_points=check.max_points,
                     conclusion=conclusions[check.id],
                     reveal=check.reveal,
+                    alternative=check.alternative,
                 )
                 for check in question.checks
             ),

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
+
+#: What is said of a right check whose question earns nothing for another's sake.
+ALL_OR_NOTHING = (
+    "It earns nothing, because this question earns points only when all of it is right."
+)
 
 
 class Status(StrEnum):
@@ -78,24 +83,37 @@ class CheckScore:
     conclusion: Conclusion
     reveal: bool
     """Whether the student may read `detail`."""
+    alternative: str = ""
+    """Which of the question's alternatives it belongs to, if it has any."""
+    withheld: bool = False
+    """Whether it earns nothing because another check of an all-or-nothing question is not right."""
 
     @property
     def points(self) -> float | None:
         """Points earned, or None while nothing is decided: unknown is not zero."""
+        if self.withheld:
+            return 0.0
         if isinstance(self.conclusion, Finding):
             return self.max_points * self.conclusion.credit
         return None
 
     @property
+    def possible(self) -> float:
+        """Points that it has earned, or may still earn while nothing is decided."""
+        return self.max_points if self.points is None else self.points
+
+    @property
     def outcome(self) -> Outcome:
         """The one word for what became of it."""
         match self.conclusion:
+            case Finding(answered=False):
+                return Outcome.NOT_RUN
+            case _ if self.withheld:
+                return Outcome.NONE
             case Pending():
                 return Outcome.PENDING
             case Broken():
                 return Outcome.BROKEN
-            case Finding(answered=False):
-                return Outcome.NOT_RUN
             case Finding(credit=credit):
                 return {0.0: Outcome.NONE, 1.0: Outcome.FULL}.get(credit, Outcome.PARTIAL)
 
@@ -104,7 +122,9 @@ class CheckScore:
         """What the student reads about it: nothing of ours, no expected value that is hidden."""
         match self.conclusion:
             case Finding(says=says, detail=detail):
-                return " ".join(part for part in (says, detail if self.reveal else "") if part)
+                lost = ALL_OR_NOTHING if self.withheld and self.conclusion.credit else ""
+                told = (says, detail if self.reveal else "", lost)
+                return " ".join(part for part in told if part)
             case Pending(reason=reason):
                 return reason
         return "The grader could not judge this; a person will."
@@ -118,19 +138,43 @@ class CheckScore:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuestionScore:
-    """One question: the sum of its checks, unknown while any of them is."""
+    """One question: the sum of the checks that count, unknown while any of them is."""
 
     id: str
     max_points: float
     checks: tuple[CheckScore, ...]
+    """All checks, of every alternative."""
     bonus: bool = False
+    all_or_nothing: bool = False
+    """Whether its checks earn points only together."""
+
+    @property
+    def counted(self) -> tuple[CheckScore, ...]:
+        """The checks that count: those of the best alternative, the first of equals.
+
+        An alternative that is not decided counts as long as it may still earn more than the others.
+        """
+        names = dict.fromkeys(check.alternative for check in self.checks)
+        tried = [self._together([c for c in self.checks if c.alternative == n]) for n in names]
+        return max(tried, key=_promise, default=())
+
+    def _together(self, checks: list[CheckScore]) -> tuple[CheckScore, ...]:
+        """Checks of one alternative; those of an all-or-nothing question stand or fall together."""
+        if self.all_or_nothing and any(check.possible < check.max_points for check in checks):
+            return tuple(replace(check, withheld=True) for check in checks)
+        return tuple(checks)
 
     @property
     def points(self) -> float | None:
         """Points earned, or None while a check is pending or broken."""
-        earned = [check.points for check in self.checks]
+        earned = [check.points for check in self.counted]
         decided = [points for points in earned if points is not None]
         return sum(decided) if len(decided) == len(earned) else None
+
+
+def _promise(checks: tuple[CheckScore, ...]) -> tuple[float, float]:
+    """What checks may earn, then what they have earned."""
+    return sum(check.possible for check in checks), sum(check.points or 0 for check in checks)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,12 +186,16 @@ class Score:
     status: Status
     questions: tuple[QuestionScore, ...]
     note: str = ""
+    cap: float | None = None
+    """The most that the total can be, bonus included."""
 
     @property
     def total(self) -> float | None:
-        """Sum of the questions that are decided; None when none is."""
+        """Sum of the questions that are decided, at most the cap; None when none is."""
         decided = [q.points for q in self.questions if q.points is not None]
-        return sum(decided) if decided else None
+        if not decided:
+            return None
+        return sum(decided) if self.cap is None else min(sum(decided), self.cap)
 
     @property
     def max_points(self) -> float:

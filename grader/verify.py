@@ -122,7 +122,7 @@ def _problems(scores: Iterable[Score], expected: dict[str, Any]) -> Iterable[str
 def _all_earned(score: Score) -> Iterable[str]:
     yield from _complete("the solution", score)
     for question in score.questions:
-        for check in question.checks:
+        for check in question.counted:
             if check.outcome is not (Outcome.PENDING if check.kind == "written" else Outcome.FULL):
                 got = f"{check.outcome}: {check.feedback} {check.for_staff}".rstrip()
                 yield f"the solution, {question.id} {check.check}: expected full, found {got}"
@@ -136,7 +136,7 @@ def _complete(name: str, score: Score) -> Iterable[str]:
 def _nothing_earned(score: Score) -> Iterable[str]:
     yield from _complete("the template", score)
     for question in score.questions:
-        for check in question.checks:
+        for check in question.counted:
             if check.points != 0:
                 got = f"{check.outcome}: {check.feedback}"
                 yield f"the template, {question.id} {check.check}: expected 0 points, found {got}"
@@ -154,7 +154,7 @@ def _as_expected(score: Score, told: dict[str, Any]) -> Iterable[str]:
         question = by_id.get(question_id)
         found = _shown(question)
         if question is None or wanted is None or not _equal(wanted, question):
-            why = "; ".join(c.feedback for c in question.checks) if question else ""
+            why = "; ".join(c.feedback for c in question.counted) if question else ""
             yield f"{score.student}, {question_id}: expected {wanted}, found {found} ({why})"
 
 
@@ -169,7 +169,7 @@ def _shown(question: QuestionScore | None) -> str:
         return "no such question"
     if question.points is not None:
         return f"{question.points:g}"
-    broken = any(check.outcome is Outcome.BROKEN for check in question.checks)
+    broken = any(check.outcome is Outcome.BROKEN for check in question.counted)
     return "broken" if broken else "pending"
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from grader.assignment import read_rubric
+from grader.assignment import place_of, read_rubric
 from grader.errors import RubricError
 from grader.rubric import Rubric
 from grader.rubric.yaml import Document
@@ -53,6 +53,70 @@ def test_a_rubric_shares_points_by_weight(tmp_path: Path) -> None:
         10,
         120,
         1024,
+    )
+
+
+ALTERNATIVES = GOOD.replace(
+    """    checks:
+      - function: mask
+        weight: 3
+        cases: [{n: 3}]
+      - curve: losses
+        falls_to: 0.5
+""",
+    """    all_or_nothing: true
+    alternatives:
+      masked:
+        - function: mask
+          weight: 3
+          cases: [{n: 3}]
+        - curve: losses
+          falls_to: 0.5
+      counted:
+        - value: steps
+          equals: 6
+""",
+)
+
+
+def test_each_alternative_shares_the_whole_of_the_points(tmp_path: Path) -> None:
+    rubric = load(ALTERNATIVES, tmp_path)
+    question = rubric.questions[1]
+    assert [(c.id, c.alternative, c.max_points) for c in question.checks] == [
+        ("2/masked/1", "masked", 1.5),
+        ("2/masked/2", "masked", 0.5),
+        ("2/counted/1", "counted", 2.0),
+    ]
+    assert question.all_or_nothing
+
+
+def test_where_a_check_stands_is_found_again(tmp_path: Path) -> None:
+    rubric = load(ALTERNATIVES, tmp_path)
+    document = Document(tmp_path / "hw.yaml", "hw.yaml")
+    lines = ALTERNATIVES.splitlines()
+    found = [lines[document.line(place_of(document, check)) - 1] for check in rubric.checks]
+    assert [line.strip() for line in found] == [
+        "- id: 1a",
+        "- function: mask",
+        "- curve: losses",
+        "- value: steps",
+    ]
+
+
+def test_a_mistake_in_an_alternative_says_where(tmp_path: Path) -> None:
+    assert problems(ALTERNATIVES.replace("equals: 6", "equal: 6"), tmp_path) == [
+        "hw.yaml:22: questions[1].alternatives.counted[0].equal: unknown key; did you mean equals?"
+    ]
+
+
+def test_a_question_has_checks_or_alternatives(tmp_path: Path) -> None:
+    both = ALTERNATIVES.replace("    alternatives:", "    checks: [{value: x}]\n    alternatives:")
+    none = GOOD + "  - {id: 3, points: 1}\n"
+    assert problems(both, tmp_path)[0].startswith(
+        "hw.yaml:10: questions[1]: expected either checks or alternatives, not both, found"
+    )
+    assert problems(none, tmp_path)[0].startswith(
+        "hw.yaml:18: questions[2]: expected at least one check, found"
     )
 
 

@@ -77,7 +77,7 @@ def write_reports(
                 student = Table(student_file)
                 student.row(*STUDENT_COLUMNS)
                 for question in score.questions:
-                    for check in question.checks:
+                    for check in question.counted:
                         student.row(*_check_row(question, check))
                         staff.row(score.student, *_check_row(question, check), check.for_staff)
             lines.append(_line(score))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -56,17 +56,20 @@ def load_rubric(path: Path, kinds: Mapping[str, type[CheckParams]], shown: str =
             for written, checks in zip(model.questions, questions, strict=True)
         ),
         source=document.text,
+        cap=model.cap,
     )
 
 
 Kinded = tuple[str, CheckParams]
+Groups = dict[str, list[Kinded]]
+"""The checks of a question by alternative; by the empty name if it has none."""
 
 
 def _inline_checks(data: dict[str, Any]) -> None:
     """A question with one check may write it right into the question, without `checks:`."""
     questions = data.get("questions")
     for question in questions if isinstance(questions, list) else []:
-        if isinstance(question, dict) and "checks" not in question:
+        if isinstance(question, dict) and not {"checks", "alternatives"} & question.keys():
             own = {
                 k: question.pop(k) for k in list(question) if k not in QuestionModel.model_fields
             }
@@ -75,18 +78,29 @@ def _inline_checks(data: dict[str, Any]) -> None:
 
 def _questions(
     document: Document, kinds: Mapping[str, type[CheckParams]], problems: list[str]
-) -> list[list[Kinded]]:
-    found: list[list[Kinded]] = []
+) -> list[Groups]:
+    found: list[Groups] = []
     questions = document.data.get("questions")
     for q, question in enumerate(questions if isinstance(questions, list) else []):
-        checks = question.get("checks") if isinstance(question, dict) else None
-        found.append([])
-        for c, check in enumerate(checks if isinstance(checks, list) else []):
-            if isinstance(check, dict):
-                place = ("questions", q, "checks", c)
-                kinded = _check(document, place, check, kinds, problems)
-                found[-1] += [kinded] if kinded else []
+        found.append({})
+        for name, place, checks in _groups(question, ("questions", q)):
+            found[-1][name] = []
+            for c, check in enumerate(checks if isinstance(checks, list) else []):
+                if isinstance(check, dict):
+                    kinded = _check(document, (*place, c), check, kinds, problems)
+                    found[-1][name] += [kinded] if kinded else []
     return found
+
+
+def _groups(question: Any, place: Place) -> Iterator[tuple[str, Place, Any]]:
+    """The lists of checks of a question: name of the alternative or none, where, what."""
+    if not isinstance(question, dict):
+        return
+    alternatives = question.get("alternatives")
+    for name, checks in alternatives.items() if isinstance(alternatives, dict) else ():
+        yield str(name), (*place, "alternatives", name), checks
+    if "checks" in question:
+        yield "", (*place, "checks"), question["checks"]
 
 
 def _check(
@@ -110,24 +124,34 @@ def _check(
     return (kind, params) if params is not None else None
 
 
-def _question(written: QuestionModel, checks: Sequence[Kinded], reveal: bool | None) -> Question:
-    whole = sum(params.weight for _, params in checks)
+def _question(written: QuestionModel, groups: Groups, reveal: bool | None) -> Question:
     return Question(
         id=written.id,
         title=written.title,
         points=written.points,
         bonus=written.bonus,
+        all_or_nothing=written.all_or_nothing,
         checks=tuple(
-            Check(
-                id=f"{written.id}/{number}",
-                kind=kind,
-                params=params,
-                max_points=written.points * params.weight / whole,
-                reveal=_revealed(kind, params.reveal, reveal),
-            )
-            for number, (kind, params) in enumerate(checks, start=1)
+            check for name in groups for check in _shared(written, name, groups[name], reveal)
         ),
     )
+
+
+def _shared(
+    written: QuestionModel, alternative: str, checks: Sequence[Kinded], reveal: bool | None
+) -> Iterator[Check]:
+    """Checks that share the question's points by their weights."""
+    whole = sum(params.weight for _, params in checks)
+    start = f"{written.id}/{alternative}" if alternative else written.id
+    for number, (kind, params) in enumerate(checks, start=1):
+        yield Check(
+            id=f"{start}/{number}",
+            kind=kind,
+            params=params,
+            max_points=written.points * params.weight / whole,
+            reveal=_revealed(kind, params.reveal, reveal),
+            alternative=alternative,
+        )
 
 
 def _revealed(kind: str, check: bool | None, rubric: bool | None) -> bool:

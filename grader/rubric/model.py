@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from grader.plan import Limits
 
@@ -92,11 +92,16 @@ class Check:
     """One check of a question."""
 
     id: str
-    """`<question>/<number from 1>`: the start of the ids of its probes."""
+    """`<question>/<number from 1>`, or with an alternative `<question>/<alternative>/<number>`.
+
+    The ids of its probes start with it.
+    """
     kind: str
     params: CheckParams
     max_points: float
     reveal: bool
+    alternative: str = ""
+    """Which of the question's alternatives it belongs to, if it has any."""
 
     @property
     def name(self) -> str:
@@ -107,13 +112,18 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One question: its points are shared by its checks in proportion to their weights."""
+    """One question: its points are shared by its checks in proportion to their weights.
+
+    Where it has alternatives, each of them shares the whole of the points.
+    """
 
     id: str
     title: str
     points: float
     bonus: bool
     checks: tuple[Check, ...]
+    """All checks, of every alternative."""
+    all_or_nothing: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,11 +137,16 @@ class Rubric:
     questions: tuple[Question, ...]
     source: str
     """The text it was read from."""
+    cap: float | None = None
+    """The most that a student's total can be, bonus included."""
 
     @property
     def checks(self) -> tuple[Check, ...]:
         """All checks in order."""
         return tuple(check for question in self.questions for check in question.checks)
+
+
+Alternative = Annotated[tuple[dict[str, Any], ...], Field(min_length=1)]
 
 
 class QuestionModel(Strict):
@@ -141,7 +156,20 @@ class QuestionModel(Strict):
     title: str = ""
     points: Annotated[float, Field(gt=0)]
     bonus: bool = False
-    checks: tuple[dict[str, Any], ...] = Field(min_length=1)
+    """Whether its points come on top of those that the assignment adds up to."""
+    all_or_nothing: bool = False
+    """Whether its checks earn points only together."""
+    checks: tuple[dict[str, Any], ...] = ()
+    alternatives: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")], Alternative] = {}
+    """In place of `checks`: several ways to answer, by name, of which the best one counts."""
+
+    @model_validator(mode="after")
+    def _has_checks(self) -> Self:
+        if self.checks and self.alternatives:
+            raise ValueError("either checks or alternatives, not both")
+        if not (self.checks or self.alternatives):
+            raise ValueError("at least one check")
+        return self
 
 
 class RubricModel(Strict):
@@ -151,6 +179,8 @@ class RubricModel(Strict):
     title: str = ""
     points: Annotated[float, Field(gt=0)] | None = None
     """What the questions that are no bonus must add up to, if stated."""
+    cap: Annotated[float, Field(gt=0)] | None = None
+    """The most that a student's total can be, bonus included."""
     round: int = 1
     """Changing it draws new inputs for all probes."""
     reveal: bool | None = None
