@@ -34,11 +34,19 @@ class Replay:
         self._stopped: Stopped | None = None
         self._recording = threading.Lock()
 
-    def run(self, box: bytes, reader: FrameReader, *, limits: Limits, data: Path | None) -> Stopped:
+    def run(
+        self,
+        box: bytes,
+        reader: FrameReader,
+        *,
+        limits: Limits,
+        data: Path | None,
+        lib: Path | None = None,
+    ) -> Stopped:
         """See `Sandbox.run`."""
         with self._recording:
             if self._stopped is None:
-                self._stopped = self._inner.run(box, reader, limits=limits, data=data)
+                self._stopped = self._inner.run(box, reader, limits=limits, data=data, lib=lib)
                 self._frames = bytes(reader.raw)
                 return self._stopped
         reader.feed(signed(self._frames, box[:KEY_BYTES]))

@@ -11,14 +11,17 @@ from typing import Any
 
 from grader.checks import KINDS
 from grader.checks.base import Context, Request
+from grader.checks.culprit import defined_names
 from grader.codec import encode
 from grader.errors import RubricError
 from grader.plan import Plan, Probe
 from grader.rubric import Check, Rubric, load_rubric
 from grader.rubric.yaml import Document, Place
+from grader.submission import Layout, Submission
+from grader.writeup.read import WriteUp
 
 #: Probes are put in this order: what only looks comes before what runs a student's code.
-ORDER = ("capture", "call", "model", "predict")
+ORDER = ("capture", "counts", "figures", "call", "model", "predict", "scaling")
 
 
 @dataclass(frozen=True)
@@ -29,11 +32,15 @@ class Assignment:
         rubric: Questions and answers.
         context: The reference and what else checks need.
         data: Folder that students find as `data/`, or None.
+        lib: Folder of packages that stand in for what is not installed, or None.
+        starter: What students were given, as if it had been handed in; None without any.
     """
 
     rubric: Rubric
     context: Context
     data: Path | None
+    lib: Path | None = None
+    starter: Submission | None = None
 
     @property
     def slug(self) -> str:
@@ -44,6 +51,40 @@ class Assignment:
     def data_digest(self) -> str:
         """Digest of the files that students find as `data/`; empty without any."""
         return folder_digest(self.data) if self.data else ""
+
+    @property
+    def layout(self) -> Layout:
+        """Which files are handed in, and which cells are not run."""
+        return layout_of(self.rubric, self.lib)
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """Names that a student's name cannot be meant for: asked, or the starter's own."""
+        asked = {r["name"] for one in self.requests.values() for r in one.values() if "name" in r}
+        return frozenset({*map(str, asked), *defined_names(self.context.template)})
+
+    @cached_property
+    def headings(self) -> tuple[str, ...]:
+        """What a write-up is split by: ids of questions, and headings of written answers."""
+        asked = (getattr(check.params.of, "under", "") for check in self.rubric.checks)
+        ids = (question.id for question in self.rubric.questions)
+        return tuple(dict.fromkeys((*ids, *filter(None, asked))))
+
+    def writeup(self, submission: Submission) -> WriteUp | None:
+        """What a student wrote beside the notebook; files as they were given are nobody's work.
+
+        Raises:
+            Fault: the process that reads PDFs cannot be started.
+        """
+        given = self.starter.files if self.starter else ()
+        files = [file for file in submission.files if file not in given]
+        return self.context.writeups.read(files, self.headings)
+
+    @cached_property
+    def given_writeup(self) -> WriteUp | None:
+        """The write-up that students were given to fill in, if there is one."""
+        files = self.starter.files if self.starter else ()
+        return self.context.writeups.read(files, self.headings)
 
     @cached_property
     def requests(self) -> dict[str, dict[str, Request]]:
@@ -79,6 +120,7 @@ class Assignment:
             probes=tuple(sorted(probes, key=_turn)),
             seed=self.context.inputs.seed("notebook") % 2**32,
             data_digest=self.data_digest,
+            lib_digest=folder_digest(self.lib) if self.lib else "",
             image=image,
         )
 
@@ -88,6 +130,11 @@ class Assignment:
             check: {f"{check}/{local}": _digest(request) for local, request in asked.items()}
             for check, asked in self.requests.items()
         }
+
+
+def layout_of(rubric: Rubric, lib: Path | None) -> Layout:
+    """What is handed in; the course's folders of `data/` and, if there is one, `lib/` are not."""
+    return replace(rubric.layout, ours=("data", "lib") if lib else ("data",))
 
 
 def read_rubric(path: Path, shown: str) -> Rubric:
@@ -138,6 +185,8 @@ def folder_digest(folder: Path) -> str:
     """Digest of names and contents of all files below a folder."""
     digest = hashlib.sha256()
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        if "__pycache__" in path.parts:
+            continue
         digest.update(f"{path.relative_to(folder).as_posix()}\0{path.stat().st_size}\0".encode())
         with path.open("rb") as file:
             for block in iter(lambda: file.read(1 << 20), b""):

@@ -21,6 +21,7 @@ from grader.plan import Plan
 from grader.sandbox.base import Sandbox
 from grader.schedule import Next, after
 from grader.score import score, unexecuted
+from grader.starter import NO_STARTER, Starter, learn
 from grader.store import Entry, Store, key_of
 from grader.submission import Submission, Ticket
 from grader.verdict import Score
@@ -120,7 +121,13 @@ class Batch:
         faults: list[str] = []
         while True:
             try:
-                run = execute(submission, self.plan, self.sandbox, self.assignment.data)
+                run = execute(
+                    submission,
+                    self.plan,
+                    self.sandbox,
+                    self.assignment.data,
+                    self.assignment.lib,
+                )
                 self.store.keep(key, run, self.plan, self._asked())
                 return run.evidence.ending
             except Fault as fault:
@@ -161,6 +168,67 @@ class Batch:
             self.store.note(self.journal or self.assignment.slug, entry)
 
 
+class Silent:
+    """A listener for what nobody waits for."""
+
+    def planned(self, new: int, known: int) -> None:
+        """Nothing."""
+
+    def began(self, student: str) -> None:
+        """Nothing."""
+
+    def finished(self, student: str, says: str, *, fault: bool) -> None:
+        """Nothing."""
+
+    def retried(self, student: str, why: str) -> None:
+        """Nothing."""
+
+
+def execute_starter(
+    assignment: Assignment, plan: Plan, sandbox: Sandbox, store: Store, bugs: list[str]
+) -> str:
+    """Execute what students were given, if that is not known yet.
+
+    Returns:
+        Why nothing is known of it, through a fault of ours; empty if all is well.
+    """
+    starter = assignment.starter
+    if starter is None or starter.problem:
+        return ""
+    journal = _starters(assignment)
+    batch = Batch(
+        assignment=assignment,
+        plan=plan,
+        sandbox=sandbox,
+        store=store,
+        jobs=1,
+        listener=Silent(),
+        load=lambda _: starter,
+        journal=journal,
+    )
+    batch.execute([starter])
+    bugs += batch.bugs
+    return store.entries(journal)[starter.student].fault
+
+
+def starter_known(assignment: Assignment, store: Store) -> Starter:
+    """What is known of the starter's own run; where nothing is, its cells alone."""
+    starter = assignment.starter
+    if starter is None or starter.problem:
+        return NO_STARTER
+    entry = store.entries(_starters(assignment)).get(starter.student)
+    if entry is None or entry.fault or entry.submission != starter.digest:
+        return Starter(cells=starter.cells)
+    try:
+        return learn(starter.cells, store.load(entry.key).evidence.cells)
+    except Fault:
+        return Starter(cells=starter.cells)
+
+
+def _starters(assignment: Assignment) -> str:
+    return f"{assignment.slug}.starter"
+
+
 def score_all(
     assignment: Assignment,
     submissions: Iterable[Submission],
@@ -174,16 +242,22 @@ def score_all(
     What was never executed, or was handed in anew since, is left out.
     """
     entries = store.entries(journal or assignment.slug)
+    starter = starter_known(assignment, store)
     for submission in submissions:
         entry = entries.get(submission.student)
         if submission.problem:
             yield unexecuted(submission, assignment.rubric)
         elif entry is not None and entry.submission == submission.digest:
-            yield _score_one(assignment, submission, entry, store, bugs)
+            yield _score_one(assignment, submission, entry, store, bugs, starter)
 
 
 def _score_one(
-    assignment: Assignment, submission: Submission, entry: Entry, store: Store, bugs: list[str]
+    assignment: Assignment,
+    submission: Submission,
+    entry: Entry,
+    store: Store,
+    bugs: list[str],
+    starter: Starter,
 ) -> Score:
     if entry.fault:
         return unexecuted(submission, assignment.rubric, entry.fault)
@@ -192,7 +266,7 @@ def _score_one(
         if kept.data != assignment.data_digest:
             old = "data/ has changed since this was executed: grader run"
             submission = replace(submission, notes=(old, *submission.notes))
-        return score(kept.evidence, submission, assignment, kept.asked, bugs)
+        return score(kept.evidence, submission, assignment, kept.asked, bugs, starter=starter)
     except Fault as fault:
         return unexecuted(submission, assignment.rubric, str(fault))
     except Exception as error:  # noqa: BLE001 - a bug in one check must not cost the class its report

@@ -2,8 +2,9 @@
 
 <root>/rubrics/<slug>.yaml            what is asked, what is right, what it is worth
 <root>/reference/<slug>/reference.py  trusted code that knows what is right
-<root>/reference/<slug>/student/      what students get: <slug>.ipynb, data/
-<root>/reference/<slug>/solution/     a notebook that earns everything
+<root>/reference/<slug>/student/      what students get: <slug>.ipynb or other files; beside them
+                                      data/, and lib/: packages that stand in for missing ones
+<root>/reference/<slug>/solution/     the same files as students would hand in to earn everything
 <root>/submissions/<slug>/<student>/  what students hand in
 <root>/.grader/                       secret, evidence, and the record of each run
 """
@@ -12,20 +13,23 @@ from __future__ import annotations
 
 import os
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from grader.assignment import Assignment, look_closer, read_rubric
+from grader.assignment import Assignment, layout_of, look_closer, read_rubric
 from grader.checks.base import Context
 from grader.errors import InputError
 from grader.inputs import Inputs
-from grader.intake.notebook import read_notebook
+from grader.intake.folders import read_submission
 from grader.reference import Reference
 from grader.rehearse import refuse
-from grader.submission import Cell
+from grader.submission import Layout, Submission
 from grader.symbolic import Symbolic
+from grader.writeup.read import WriteUps
 
 SECRET_BYTES = 32
+#: In the place of a student's name, for what students were given.
+STARTER = "(template)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +72,32 @@ class Course:
         """The notebook that students are given."""
         return self.root / "reference" / slug / "student" / f"{slug}.ipynb"
 
+    def layout(self, slug: str) -> Layout:
+        """Which files are handed in for an assignment.
+
+        Raises:
+            RubricError: with every problem of the rubric.
+        """
+        path = self.rubric_path(slug)
+        return layout_of(read_rubric(path, self.shown(path)), self._lib(slug))
+
+    def read(self, folder: Path, slug: str, layout: Layout, name: str) -> Submission:
+        """Read a folder of the course's own as if somebody had handed it in.
+
+        Args:
+            folder: Such as `reference/<slug>/solution/`.
+            slug: The assignment.
+            layout: Its files.
+            name: Stands in the place of the student's.
+        """
+        if not folder.is_dir():
+            return Submission(student=name, assignment=slug, problem="nothing there", missing=True)
+        return replace(read_submission(folder, slug, layout), student=name)
+
+    def _lib(self, slug: str) -> Path | None:
+        lib = self.root / "reference" / slug / "student" / "lib"
+        return lib if lib.is_dir() else None
+
     def open(self, slug: str, symbolic: Symbolic, rubric_path: Path | None = None) -> Assignment:
         """Read and check an assignment's rubric beside its reference.
 
@@ -87,15 +117,22 @@ class Course:
             says = f"{shown}: assignment: expected {slug!r}, found {rubric.assignment!r}"
             raise InputError(f"{says}: the name of the rubric and of the folder are the same")
         folder = self.root / "reference" / slug
+        lib = self._lib(slug)
+        given = self.read(folder / "student", slug, layout_of(rubric, lib), STARTER)
+        if given.problem and self.template(slug).is_file():
+            raise InputError(f"{self.shown(folder / 'student')}: {given.problem}")
         context = Context(
             reference=Reference(folder / "reference.py"),
             inputs=Inputs(self.secret(), slug, rubric.round),
             symbolic=symbolic,
-            template=self._template_cells(slug),
+            template=given.cells,
+            writeups=WriteUps(self.state / "writeups"),
         )
         look_closer(rubric, context, path, shown)
         data = folder / "student" / "data"
-        assignment = Assignment(rubric, context, data if data.is_dir() else None)
+        assignment = Assignment(
+            rubric, context, data if data.is_dir() else None, lib, None if given.missing else given
+        )
         refuse(assignment, path, shown)
         return assignment
 
@@ -140,10 +177,6 @@ class Course:
             return str(path.resolve().relative_to(Path.cwd()))
         except ValueError:
             return str(path)
-
-    def _template_cells(self, slug: str) -> tuple[Cell, ...]:
-        path = self.template(slug)
-        return read_notebook(path).cells if path.is_file() else ()
 
 
 def find_course(near: Path, explicit: Path | None = None) -> Course:

@@ -8,7 +8,7 @@
   + Fault               ours or the machine's: nothing was learned about the student, never scored
     - SandboxFault      the sandbox did not start, vanished, or was stopped by our backstop
     - ProtocolViolation what came out of the sandbox is not what the guest writes
-    - ReferenceFault    the reference raised, or cannot be compared
+    - ReferenceFault    the reference raised (ReferenceRaised), or cannot be compared
     - StoreFault        evidence or a report cannot be written or read
 
 A student's failure (their code raised, ran out of time or memory) is never an exception: it is
@@ -57,6 +57,10 @@ class ProtocolViolation(Fault):
 
 class ReferenceFault(Fault):
     """The reference raised or gave something that cannot be compared: the check is broken."""
+
+
+class ReferenceRaised(ReferenceFault):
+    """What the reference defines raised an exception, which may be for what it was given."""
 
 
 class StoreFault(Fault):

@@ -38,6 +38,8 @@ class CellStatus(StrEnum):
     DIED = "died"
     MEMORY = "memory"
     SKIPPED = "skipped"
+    LEFT_OUT = "left_out"
+    """The assignment or a tag says that it is not run at grading."""
 
 
 class ProbeStatus(StrEnum):

@@ -43,14 +43,21 @@ class Run:
     stopped: Stopped
 
 
-def execute(submission: Submission, plan: Plan, sandbox: Sandbox, data: Path | None) -> Run:
-    """Run one notebook and put the plan's probes to it.
+def execute(
+    submission: Submission,
+    plan: Plan,
+    sandbox: Sandbox,
+    data: Path | None,
+    lib: Path | None = None,
+) -> Run:
+    """Run one submission and put the plan's probes to it.
 
     Args:
         submission: What to run; its code goes into the sandbox, its author's name does not.
         plan: Probes and limits.
         sandbox: Where to run it.
         data: Folder of the course's data, shown read-only as `data/`, or None.
+        lib: Folder of packages that stand in for what is not installed, or None.
 
     Raises:
         SandboxFault: the machinery failed; nothing was learned about the student.
@@ -59,7 +66,7 @@ def execute(submission: Submission, plan: Plan, sandbox: Sandbox, data: Path | N
     key = secrets.token_bytes(32)
     reader = FrameReader(key, plan.limits)
     box = build_box(submission, plan, key, watch_memory=sandbox.watch_memory)
-    stopped = sandbox.run(box, reader, limits=plan.limits, data=data)
+    stopped = sandbox.run(box, reader, limits=plan.limits, data=data, lib=lib)
     asked = [probe.id for probe in plan.probes]
     evidence = conclude(reader, stopped, asked, sandbox.name)
     return Run(evidence=evidence, key=key, raw=bytes(reader.raw), stopped=stopped)
@@ -67,22 +74,17 @@ def execute(submission: Submission, plan: Plan, sandbox: Sandbox, data: Path | N
 
 def build_box(submission: Submission, plan: Plan, key: bytes, *, watch_memory: bool) -> bytes:
     """Pack all that the guest reads from its standard input."""
-    blob = bytearray()
-    probes: list[dict[str, Any]] = []
-    for probe in plan.probes:
-        request = encode(probe.request)
-        place = {"offset": len(blob), "size": len(request)}
-        probes.append({"id": probe.id, "time_s": probe.time_s, **place})
-        blob += request
+    blobs: list[bytes] = []
     limits = plan.limits
     told = {
         "protocol": 1,
-        "cells": [
-            {"index": index, "source": cell.source}
-            for index, cell in enumerate(submission.cells)
-            if cell.kind is CellKind.CODE
+        "cells": _cells(submission),
+        "probes": [
+            {"id": probe.id, "time_s": probe.time_s, **_place(encode(probe.request), blobs)}
+            for probe in plan.probes
         ],
-        "probes": probes,
+        "files": [{"path": f.path, **_place(f.data, blobs)} for f in submission.carried],
+        "lib": bool(plan.lib_digest),
         "limits": {
             "cell_s": limits.cell_s,
             "total_s": limits.total_s,
@@ -97,8 +99,29 @@ def build_box(submission: Submission, plan: Plan, key: bytes, *, watch_memory: b
         "watch_memory": watch_memory,
     }
     head = json.dumps(told).encode("ascii")
-    lengths = struct.pack(">Q", len(head)), struct.pack(">Q", len(blob))
-    return b"".join([key, lengths[0], head, lengths[1], bytes(blob)])
+    lengths = struct.pack(">Q", len(head)), struct.pack(">Q", sum(map(len, blobs)))
+    return b"".join([key, lengths[0], head, lengths[1], *blobs])
+
+
+def _cells(submission: Submission) -> list[dict[str, Any]]:
+    """The code cells; of modules only the path, of what is left out only the number."""
+    return [
+        {
+            "index": index,
+            "source": "" if cell.module or cell.left_out else cell.source,
+            "module": cell.module,
+            "left_out": bool(cell.left_out),
+        }
+        for index, cell in enumerate(submission.cells)
+        if cell.kind is CellKind.CODE
+    ]
+
+
+def _place(blob: bytes, blobs: list[bytes]) -> dict[str, int]:
+    """Append a blob, and say where it lies among all."""
+    offset = sum(map(len, blobs))
+    blobs.append(blob)
+    return {"offset": offset, "size": len(blob)}
 
 
 def conclude(

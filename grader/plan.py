@@ -45,7 +45,7 @@ class Probe:
 
     id: str
     request: dict[str, Value]
-    """What to do: see the four `op`s in `grader/guest/probe.py`."""
+    """What to do: see the `op`s in `grader/guest/probe.py`."""
     time_s: float
 
 
@@ -59,6 +59,8 @@ class Plan:
     seed: int
     data_digest: str = ""
     """Digest of the files mounted at `data/`."""
+    lib_digest: str = ""
+    """Digest of the packages that stand in for what is not installed; empty without any."""
     image: str = ""
     """Identity of the environment that runs the notebook."""
 
@@ -67,4 +69,4 @@ class Plan:
         """Hexadecimal SHA-256 of everything that could change what a notebook does or is asked."""
         probes = [[probe.id, probe.time_s, probe.request] for probe in self.probes]
         told = [self.assignment, asdict(self.limits), probes, self.seed, self.data_digest]
-        return hashlib.sha256(encode([*told, self.image])).hexdigest()
+        return hashlib.sha256(encode([*told, self.lib_digest, self.image])).hexdigest()

@@ -1,7 +1,8 @@
 """What students get: the template, its data, and a self-check file with nothing hidden in it.
 
-<out>/<slug>/<slug>.ipynb       the template, outputs removed
+<out>/<slug>/<slug>.ipynb       the template, outputs removed; or the files that it consists of
 <out>/<slug>/data/              the course's data
+<out>/<slug>/lib/               packages that stand in for what is not installed, if there are any
 <out>/<slug>/<slug>.check.json  asked names and kinds, public cases with their results
 """
 
@@ -41,21 +42,45 @@ def release(course: Course, assignment: Assignment, out: Path) -> list[Path]:
     """
     slug = assignment.slug
     template = course.template(slug)
-    if not template.is_file():
+    if assignment.starter is None or assignment.starter.problem:
         raise InputError(f"expected the students' notebook at {course.shown(template)}, found none")
-    folder = out / slug
-    notebook = nbformat.read(template, as_version=4)
-    for cell in notebook.cells:
-        if cell.cell_type == "code":
-            cell.outputs, cell.execution_count = [], None
-    with atomically(folder / template.name) as file:
-        file.write(nbformat.writes(notebook) + "\n")
+    folder, given = out / slug, template.parent
+    written = []
+    for path in sorted(given.rglob("*")):
+        place = path.relative_to(given)
+        if path.is_file() and not _is_ours(place):
+            _write(path, folder / place)
+            written.append(folder / place)
     check = folder / f"{slug}.check.json"
     with atomically(check) as file:
         json.dump(self_check(assignment), file, indent=1, ensure_ascii=False)
     if assignment.data:
         shutil.copytree(assignment.data, folder / "data", dirs_exist_ok=True)
-    return [folder / template.name, check]
+    if assignment.lib:
+        shutil.copytree(assignment.lib, folder / "lib", dirs_exist_ok=True, ignore=_LITTER)
+    return [*written, check]
+
+
+_LITTER = shutil.ignore_patterns("__pycache__", ".*")
+
+
+def _is_ours(place: Path) -> bool:
+    hidden = any(part.startswith(".") or part == "__pycache__" for part in place.parts)
+    return hidden or place.parts[0] in ("data", "lib")
+
+
+def _write(path: Path, there: Path) -> None:
+    """Copy a file of the template; a notebook without its outputs."""
+    if path.suffix != ".ipynb":
+        there.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, there)
+        return
+    notebook = nbformat.read(path, as_version=4)
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    with atomically(there) as file:
+        file.write(nbformat.writes(notebook) + "\n")
 
 
 def self_check(assignment: Assignment) -> dict[str, Any]:
@@ -71,6 +96,13 @@ def self_check(assignment: Assignment) -> dict[str, Any]:
             "probe_s": limits.probe_s,
             "memory_mib": limits.memory_mib,
         },
+        "layout": {
+            "notebooks": assignment.layout.notebooks,
+            "files": assignment.layout.files,
+            "tags": assignment.layout.tags,
+            "matching": assignment.layout.matching,
+        },
+        "names": sorted(assignment.names),
         "template": [
             cell.source for cell in assignment.context.template if cell.kind is CellKind.MARKDOWN
         ],

@@ -9,12 +9,14 @@ from pathlib import Path
 from rich.console import Console
 
 from grader.assignment import Assignment
-from grader.batch import Batch, score_all
+from grader.batch import Batch, execute_starter, score_all, starter_known
 from grader.course import Course
 from grader.display import Display, shown, summary
 from grader.errors import InputError
+from grader.grades.desk import Desk
 from grader.intake.folders import Handed
 from grader.options import ALL_SCORED, NEEDS_PERSON, OUR_BUG, Options
+from grader.report.publish import Publisher
 from grader.report.tables import file_names, write_reports
 from grader.sandbox.base import Sandbox
 from grader.sandbox.choose import Wish, choose
@@ -40,22 +42,31 @@ def run(
         ]
         sandbox = stack.enter_context(choose(wish, console))
         for assignment, folder in opened:
-            handed = Handed(folder, assignment.slug)
+            handed = Handed(folder, assignment.slug, assignment.layout)
             bugs = _execute(assignment, handed, sandbox, store, console, options)
             code = max(code, _report(assignment, handed, store, console, options.out, bugs))
     return code
 
 
 def rescore(
-    course: Course, assignments: Sequence[tuple[str, Path]], console: Console, options: Options
+    course: Course,
+    assignments: Sequence[tuple[str, Path]],
+    console: Console,
+    options: Options,
+    *,
+    pages: bool = False,
 ) -> int:
-    """Score everything from what is kept, executing nothing; return the exit code."""
+    """Score everything from what is kept, executing nothing; return the exit code.
+
+    With `pages`, write the report pages beside the tables.
+    """
     code = ALL_SCORED
     with Symbolic() as symbolic:
         for slug, folder in assignments:
             assignment = course.open(slug, symbolic, options.rubric)
-            handed, store = Handed(folder, slug), Store(course.state)
-            code = max(code, _report(assignment, handed, store, console, options.out, []))
+            handed, store = Handed(folder, slug, assignment.layout), Store(course.state)
+            found = _report(assignment, handed, store, console, options.out, [], pages=pages)
+            code = max(code, found)
     return code
 
 
@@ -81,6 +92,14 @@ def _execute(
     alone = plan.limits.gpu and sandbox.name != "docker"
     workers = 1 if alone else options.workers(plan.limits)
     console.print(f"sandbox {sandbox.name}, {workers} at a time", highlight=False)
+    bugs: list[str] = []
+    fault = execute_starter(assignment, plan, sandbox, store, bugs)
+    if fault:
+        says = f"the starter could not be executed, so its own failures count as students': {fault}"
+        console.print(f"  [yellow]{shown(says)}[/]", highlight=False)
+    for says in starter_known(assignment, store).says:
+        told = f"the starter cannot run here, and what it lacks for that waits for a person: {says}"
+        console.print(f"  [yellow]{shown(told)}[/]", highlight=False)
     with Display(console, assignment.slug) as display:
         batch = Batch(
             assignment=assignment,
@@ -93,7 +112,7 @@ def _execute(
         )
         batch.execute(map(handed.read, chosen), fresh=options.fresh)
     _say_who_is_stale(handed, store, batch.plan.digest, console)
-    return batch.bugs
+    return bugs + batch.bugs
 
 
 def _say_who_is_stale(handed: Handed, store: Store, plan: str, console: Console) -> None:
@@ -116,15 +135,30 @@ def _report(
     console: Console,
     out: Path,
     bugs: list[str],
+    *,
+    pages: bool = False,
 ) -> int:
-    scores = score_all(assignment, handed, store, bugs)
+    desk = Desk(store.root, assignment.rubric)
+    scores = desk.graded(score_all(assignment, handed, store, bugs))
+    if pages:
+        publisher = Publisher(assignment, store, handed.read, out, bugs)
+        scores = publisher.published(scores, handed.students)
     lines = write_reports(scores, handed.students, assignment.rubric, out)
+    to_grade = desk.write(out)
     summary(console, f"{assignment.slug}: {assignment.rubric.title}", lines)
     _renamed([line.student for line in lines], console)
     left_out = len(handed.students) - len(lines)
     if left_out:
         console.print(f"{left_out} submissions are new or changed and not executed: grader run")
     console.print(f"reports: [bold]{out / assignment.slug / 'scores.csv'}[/]", highlight=False)
+    page = out / assignment.slug / "index.html"
+    if pages:
+        console.print(f"pages: [bold]{page}[/]", highlight=False)
+    elif page.is_file():
+        console.print("the pages are older than these tables: grader report")
+    if to_grade:
+        sheet = out / assignment.slug / "written.csv"
+        console.print(f"{to_grade} answers wait for a person: {sheet}", highlight=False)
     if bugs:
         log = store.root / "bugs.log"
         with log.open("a", encoding="utf-8") as file:

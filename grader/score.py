@@ -12,9 +12,11 @@ from collections.abc import Mapping, Sequence
 from grader.assignment import Assignment
 from grader.checks import KINDS
 from grader.checks.base import Seen, cell_says
+from grader.elsewhere import elsewhere
 from grader.errors import Fault, InputError
 from grader.evidence import CellStatus, Evidence
 from grader.rubric import Check, Rubric
+from grader.starter import NO_STARTER, Starter
 from grader.submission import Submission
 from grader.verdict import (
     Broken,
@@ -34,6 +36,8 @@ def score(
     assignment: Assignment,
     answers: Mapping[str, str] | None = None,
     bugs: list[str] | None = None,
+    *,
+    starter: Starter = NO_STARTER,
 ) -> Score:
     """Score one submission.
 
@@ -44,41 +48,75 @@ def score(
         answers: Digests of the probes that the evidence answers; a check whose question has
             changed since then is broken until the notebook is executed anew. None: all are alike.
         bugs: Gets the traceback of every error that nothing expected; its check is broken.
+        starter: What is known of the starter's own run.
     """
-    receipts = {receipt.index: receipt for receipt in evidence.cells}
 
     def conclude(check: Check) -> Conclusion:
         asked = assignment.asked(check)
         if answers is not None and any(answers.get(p) != d for p, d in asked.items()):
             return Broken(reason="the question has changed since this was executed: grader run")
-        mine = assignment.requests[check.id]
-        seen = Seen(
-            check_id=check.id,
-            requests=mine,
-            observations={local: evidence.observed(f"{check.id}/{local}") for local in mine},
-            cells=submission.cells,
-            receipts=receipts,
-        )
+        seen = seen_of(check, evidence, submission, assignment, starter)
         try:
-            return KINDS[check.kind].judge(check.params, seen, assignment.context)
+            judged = KINDS[check.kind].judge(check.params, seen, assignment.context)
+            found = elsewhere(check, judged, seen, assignment)
         except (Fault, InputError) as fault:
             return Broken(reason=str(fault))
         except Exception as error:  # noqa: BLE001 - one check's bug must not cost the others
             if bugs is not None:
                 bugs.append("".join(traceback.format_exception(error)))
             return Broken(reason=f"a bug of the grader: {type(error).__name__}: {error}")
+        lost = isinstance(found, Finding) and found.credit == 0
+        reason = seen.blameless() if lost else ""
+        return Pending(reason=reason) if reason else found
 
-    failed = [receipt for receipt in evidence.cells if receipt.status is not CellStatus.OK]
-    notes = [*submission.notes, *(cell_says(receipt) for receipt in failed)]
     return Score(
         student=submission.student,
         assignment=submission.assignment,
+        submission=submission.whole_digest,
         status=Status(evidence.ending.value),
         questions=_questions(
             assignment.rubric, {c.id: conclude(c) for c in assignment.rubric.checks}
         ),
-        note=summary(notes),
+        note=summary(_notes(submission, evidence, starter)),
         cap=assignment.rubric.cap,
+    )
+
+
+def _notes(submission: Submission, evidence: Evidence, starter: Starter) -> list[str]:
+    """What staff and student read beside the points, the most telling first."""
+    cells = submission.cells
+    ours = starter.blameless(cells, evidence.cells)
+    failed = [r for r in evidence.cells if r.status not in (CellStatus.OK, CellStatus.LEFT_OUT)]
+    left_out = [r for r in evidence.cells if r.status is CellStatus.LEFT_OUT]
+    return [
+        starter.note(cells),
+        *submission.notes,
+        *(cell_says(r, cells) for r in failed if r.index not in ours),
+        *(f"{cell_says(r, cells)}, as in the starter" for r in failed if r.index in ours),
+        *(cell_says(r, cells) for r in left_out),
+    ]
+
+
+def seen_of(
+    check: Check,
+    evidence: Evidence,
+    submission: Submission,
+    assignment: Assignment,
+    starter: Starter = NO_STARTER,
+) -> Seen:
+    """What a check may see of a run."""
+    mine = assignment.requests[check.id]
+    return Seen(
+        check_id=check.id,
+        requests=mine,
+        observations={local: evidence.observed(f"{check.id}/{local}") for local in mine},
+        cells=submission.cells,
+        receipts={receipt.index: receipt for receipt in evidence.cells},
+        environment=starter.blameless(submission.cells, evidence.cells),
+        taken=assignment.names,
+        absent=submission.absent,
+        writeup=assignment.writeup(submission),
+        given_writeup=assignment.given_writeup,
     )
 
 
@@ -101,6 +139,7 @@ def unexecuted(submission: Submission, rubric: Rubric, reason: str = "") -> Scor
     return Score(
         student=submission.student,
         assignment=submission.assignment,
+        submission=submission.whole_digest,
         status=status,
         questions=_questions(rubric, dict.fromkeys((c.id for c in rubric.checks), conclusion)),
         note=summary([submission.problem or reason, *submission.notes]),
@@ -110,7 +149,8 @@ def unexecuted(submission: Submission, rubric: Rubric, reason: str = "") -> Scor
 
 def summary(notes: Sequence[str]) -> str:
     """The first few notes in one line."""
-    shown = [note for note in notes if note][:3]
+    notes = [note for note in notes if note]
+    shown = notes[:3]
     more = len(notes) - len(shown)
     return "; ".join(shown) + (f"; and {more} more" if more > 0 else "")
 

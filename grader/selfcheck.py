@@ -8,24 +8,27 @@ and needs no Docker. The notebook runs on the student's own machine, as if they 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from grader.checks import KINDS
-from grader.checks.base import Context, Seen, cell_says
+from grader.checks.base import Context, Seen
+from grader.checks.culprit import because, cell_says, name_of
 from grader.compare import compare
-from grader.errors import InputError, ReferenceFault
+from grader.errors import InputError, ReferenceFault, SubmissionError
 from grader.evidence import CellStatus, Evidence, ProbeStatus
 from grader.execute import execute
 from grader.inputs import Inputs
-from grader.intake.notebook import read_notebook, read_regular
+from grader.intake.folders import read_submission
+from grader.intake.notebook import read_regular
 from grader.plan import Limits, Plan, Probe
 from grader.readable import from_json
 from grader.reference import Reference
 from grader.release import VERSION
 from grader.sandbox.base import Sandbox
-from grader.submission import Cell, CellKind, Submission
+from grader.submission import Cell, CellKind, Layout, Submission
 from grader.symbolic import Symbolic
 from grader.values import Tensor
 
@@ -39,6 +42,8 @@ class Line:
     name: str
     ok: bool
     says: str
+    cause: str = ""
+    """The name of the cell whose failure led to this one; empty for a first cause."""
 
 
 def read_self_check(path: Path) -> dict[str, Any]:
@@ -56,34 +61,80 @@ def read_self_check(path: Path) -> dict[str, Any]:
     return found
 
 
-def check(notebook: Path, told: dict[str, Any], sandbox: Sandbox, symbolic: Symbolic) -> list[Line]:
-    """Run a notebook and look at every asked name.
+def check(path: Path, told: dict[str, Any], sandbox: Sandbox, symbolic: Symbolic) -> list[Line]:
+    """Run a notebook, or what else a folder holds, and look at every asked name.
 
     Args:
-        notebook: The student's file; `data/` beside it is what the notebook finds as `data/`.
+        path: The student's notebook or folder; what lies beside the notebook is there when it runs,
+            and `data/` as what the course gives.
         told: The self-check, from `read_self_check` or `grader.release.self_check`.
         sandbox: Where to run it.
         symbolic: Reads formulas.
 
     Raises:
-        SubmissionError: the file is no notebook.
+        SubmissionError: the file is no notebook, or the folder lacks all that is asked for.
         SandboxFault: it could not be run, through no fault of the notebook.
     """
-    cells = read_notebook(notebook).cells
-    submission = Submission(student="you", assignment=str(told["assignment"]), cells=cells)
-    data = notebook.parent / "data"
-    plan = _plan(told, sandbox.image)
-    run = execute(submission, plan, sandbox, data if data.is_dir() else None)
+    submission = _read(path, told)
+    if submission.problem:
+        raise SubmissionError(submission.problem)
+    data, lib = (_folder(path, name) for name in ("data", "lib"))
+    plan = _plan(told, sandbox.image, lib)
+    run = execute(submission, plan, sandbox, data, lib)
     context = _context(told, symbolic)
+    taken = frozenset(map(str, told.get("names", ())))
     lines = [
-        Line(question="", name=f"cell {r.index + 1}", ok=False, says=f"{cell_says(r)}.")
-        for r in run.evidence.cells
-        if r.status is not CellStatus.OK
+        *(Line(question="", name=n, ok=False, says="is not there.") for n in submission.absent),
+        *_cell_lines(submission.cells, run.evidence),
+        *(_look(one, submission, run.evidence, context, taken) for one in told["checks"]),
     ]
-    return lines + [_look(one, cells, run.evidence, context) for one in told["checks"]]
+    return list(_grouped(lines))
 
 
-def _plan(told: dict[str, Any], image: str) -> Plan:
+def _read(path: Path, told: dict[str, Any]) -> Submission:
+    slug = str(told["assignment"])
+    layout = replace(
+        Layout(**{name: tuple(words) for name, words in told.get("layout", {}).items()}),
+        ours=("data", "lib") if _folder(path, "lib") else ("data",),
+    )
+    if path.is_dir():
+        return read_submission(path, slug, layout)
+    one = path.name if len(layout.notebooks) < 2 else ""
+    return read_submission(path.parent, slug, layout, one)
+
+
+def _folder(path: Path, name: str) -> Path | None:
+    folder = (path if path.is_dir() else path.parent) / name
+    return folder if folder.is_dir() else None
+
+
+def _cell_lines(cells: tuple[Cell, ...], evidence: Evidence) -> Iterator[Line]:
+    receipts = {receipt.index: receipt for receipt in evidence.cells}
+    for index, receipt in receipts.items():
+        if receipt.status is CellStatus.OK:
+            continue
+        causes = because(receipt, cells, receipts)
+        yield Line(
+            question="",
+            name=name_of(index, cells),
+            ok=receipt.status is CellStatus.LEFT_OUT,
+            says=f"{cell_says(receipt, cells)}.",
+            cause=name_of(causes[-1], cells) if causes else "",
+        )
+
+
+def _grouped(lines: Sequence[Line]) -> Iterator[Line]:
+    """The same lines; what follows from a cell's failure stands right behind it."""
+    causes = {line.name for line in lines if not line.question and not line.cause}
+    for line in lines:
+        if line.cause in causes:
+            continue
+        yield line
+        if not line.question:
+            yield from (other for other in lines if other.cause == line.name)
+
+
+def _plan(told: dict[str, Any], image: str, lib: Path | None) -> Plan:
     limits = Limits(**told["limits"])
     probes = [
         Probe(id=f"{one['id']}/{local}", request=from_json(request), time_s=limits.probe_s)
@@ -91,7 +142,14 @@ def _plan(told: dict[str, Any], image: str) -> Plan:
         for local, request in one["requests"].items()
     ]
     slug = str(told["assignment"])
-    return Plan(assignment=slug, limits=limits, probes=tuple(probes), seed=0, image=image)
+    return Plan(
+        assignment=slug,
+        limits=limits,
+        probes=tuple(probes),
+        seed=0,
+        lib_digest="theirs" if lib else "",
+        image=image,
+    )
 
 
 def _context(told: dict[str, Any], symbolic: Symbolic) -> Context:
@@ -104,7 +162,11 @@ def _context(told: dict[str, Any], symbolic: Symbolic) -> Context:
 
 
 def _look(
-    one: dict[str, Any], cells: tuple[Cell, ...], evidence: Evidence, context: Context
+    one: dict[str, Any],
+    submission: Submission,
+    evidence: Evidence,
+    context: Context,
+    taken: frozenset[str],
 ) -> Line:
     kind = KINDS[one["kind"]]
     params = _params(kind.Params, from_json(one["params"]))
@@ -113,8 +175,10 @@ def _look(
         check_id=one["id"],
         requests=requests,
         observations={local: evidence.observed(f"{one['id']}/{local}") for local in requests},
-        cells=cells,
+        cells=submission.cells,
         receipts={receipt.index: receipt for receipt in evidence.cells},
+        taken=taken,
+        absent=submission.absent,
     )
     question = str(one["id"]).rpartition("/")[0]
     try:
@@ -125,7 +189,14 @@ def _look(
         ) from error
     says = wrong.says if wrong else _public(one, params, seen)
     name = str(one["name"])
-    return Line(question=question, name=name, ok=not says, says=says or _fine(one))
+    cause = seen.cause() if says else None
+    return Line(
+        question=question,
+        name=name,
+        ok=not says,
+        says=says or _fine(one),
+        cause="" if cause is None else name_of(cause, submission.cells),
+    )
 
 
 def _params(model: Any, told: dict[str, Any]) -> Any:
@@ -158,7 +229,7 @@ def _misfit(one: dict[str, Any], seen: Seen) -> str:
             found = theirs.get(name, ", ".join(theirs) or "no parameters")
             return f"Expected a parameter {name} of shape {shape}, found {found}."
     shapes = [list(o.shape) if isinstance(o, Tensor) else None for o in reply["outputs"]]
-    if shapes != one["shapes"]:
+    if one["shapes"] and shapes != one["shapes"]:
         return f"Expected outputs of shapes {one['shapes']}, found {shapes}."
     return ""
 

@@ -52,6 +52,22 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """What a person reads who decides a check, and what the machine proposes."""
+
+    text: str = ""
+    """What the student gave: words, or a formula that could not be compared."""
+    source: str = ""
+    """Where it stands, such as `writeup.pdf, page 2`."""
+    unplaced: str = ""
+    """What stands in the write-up under no question."""
+    proposed: float | None = None
+    """Share of the points that what was read would earn, 0 to 1; scores nothing by itself."""
+    read: str = ""
+    """What the machine read in the text, in words."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Pending:
     """A person decides."""
 
@@ -59,6 +75,8 @@ class Pending:
     """Written to the student."""
     detail: str = ""
     """Written to the course staff."""
+    work: Work = Work()
+    """For the person who decides."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,6 +206,8 @@ class Score:
     note: str = ""
     cap: float | None = None
     """The most that the total can be, bonus included."""
+    submission: str = ""
+    """Digest of what was handed in."""
 
     @property
     def total(self) -> float | None:

@@ -4,6 +4,9 @@ The solution earns everything that a machine grades, the untouched template noth
 sample submission exactly what `submissions/<slug>/expected.yaml` says:
 
     s01: {status: complete, points: {1a: 1, 2c: pending}}
+
+Where a person grades a part of a question, the rest may be stated by check:
+`{2c: pending, 2c ratio: 0.5}`.
 """
 
 from __future__ import annotations
@@ -14,19 +17,18 @@ from pathlib import Path
 from typing import Any
 
 from grader.assignment import Assignment
-from grader.batch import Batch, Listener, score_all
+from grader.batch import Batch, Listener, execute_starter, score_all
 from grader.checks import KINDS
-from grader.course import Course
+from grader.course import STARTER, Course
 from grader.errors import InputError
 from grader.intake.folders import Handed
-from grader.intake.notebook import read_notebook
 from grader.rubric.yaml import Document
 from grader.sandbox.base import Sandbox
 from grader.store import Store
 from grader.submission import Submission
 from grader.verdict import Outcome, QuestionScore, Score, Status
 
-SOLUTION, TEMPLATE = "(solution)", "(template)"
+SOLUTION, TEMPLATE = "(solution)", STARTER
 TOLERANCE = 1e-6
 
 
@@ -53,26 +55,33 @@ def verify(
         InputError: there is no solution or template, or `expected.yaml` is malformed.
     """
     store = Store(course.state)
-    samples = course.root / "submissions" / assignment.slug
+    slug = assignment.slug
+    samples = course.root / "submissions" / slug
     expected = _expected(course, samples / "expected.yaml")
-    submissions = [
-        _known(SOLUTION, assignment, course.solution(assignment.slug), course),
-        _known(TEMPLATE, assignment, course.template(assignment.slug), course),
-    ]
-    submissions += Handed(samples, assignment.slug) if samples.is_dir() else []
-    journal = f"{assignment.slug}.verify"
+    known = {
+        SOLUTION: _known(SOLUTION, assignment, course.solution(slug), course),
+        TEMPLATE: _known(TEMPLATE, assignment, course.template(slug), course),
+    }
+    handed = Handed(samples, slug, assignment.layout) if samples.is_dir() else None
+    students = [*known, *(handed.students if handed else ())]
+
+    def load(student: str) -> Submission:
+        return handed.read(student) if handed and student not in known else known[student]
+
+    plan, journal = assignment.plan(sandbox.image), f"{slug}.verify"
     batch = Batch(
         assignment=assignment,
-        plan=assignment.plan(sandbox.image),
+        plan=plan,
         sandbox=sandbox,
         store=store,
         jobs=jobs,
         listener=listener,
-        load={submission.student: submission for submission in submissions}.__getitem__,
+        load=load,
         journal=journal,
     )
-    batch.execute(submissions)
-    scores = list(score_all(assignment, submissions, store, batch.bugs, journal=journal))
+    batch.execute(map(load, students))
+    execute_starter(assignment, plan, sandbox, store, batch.bugs)  # known by now: the template's
+    scores = list(score_all(assignment, map(load, students), store, batch.bugs, journal=journal))
     return Proof(
         slug=assignment.slug,
         problems=tuple(_problems(scores, expected)),
@@ -83,9 +92,14 @@ def verify(
 
 
 def _known(name: str, assignment: Assignment, path: Path, course: Course) -> Submission:
-    if not path.is_file():
-        raise InputError(f"expected a notebook at {course.shown(path)}, found none")
-    return Submission(student=name, assignment=assignment.slug, cells=read_notebook(path).cells)
+    found = course.read(path.parent, assignment.slug, assignment.layout, name)
+    files = [f"{one}.ipynb" for one in assignment.layout.notebooks] or [path.name]
+    files = [*assignment.layout.files, *(files if not assignment.layout.files else ())]
+    if found.problem or found.absent:
+        where = ", ".join(course.shown(path.parent / one) for one in found.absent or files)
+        why = found.problem if found.problem and not found.missing else "none"
+        raise InputError(f"expected a notebook at {where}, found {why}")
+    return found
 
 
 def _expected(course: Course, path: Path) -> dict[str, Any]:
@@ -149,13 +163,26 @@ def _as_expected(score: Score, told: dict[str, Any]) -> Iterable[str]:
     by_id = {question.id: question for question in score.questions}
     points = {str(key): value for key, value in told["points"].items()}
     unscored = told["status"] in (Status.UNREADABLE, Status.NEEDS_PERSON)
-    for question_id in sorted({*by_id, *points}):
+    yield from _checks_as_expected(score, points)
+    for question_id in sorted({*by_id, *(key for key in points if " " not in key)}):
         wanted = points.get(question_id, "pending" if unscored else None)
         question = by_id.get(question_id)
         found = _shown(question)
         if question is None or wanted is None or not _equal(wanted, question):
             why = "; ".join(c.feedback for c in question.counted) if question else ""
             yield f"{score.student}, {question_id}: expected {wanted}, found {found} ({why})"
+
+
+def _checks_as_expected(score: Score, points: dict[str, Any]) -> Iterable[str]:
+    checks = {f"{q.id} {check.check}": check for q in score.questions for check in q.counted}
+    for key, wanted in points.items():
+        if " " not in key:
+            continue
+        check = checks.get(key)
+        earned = check.points if check else None
+        if earned is None or abs(earned - wanted) > TOLERANCE:
+            found = "no such check" if check is None else f"{earned} ({check.feedback})"
+            yield f"{score.student}, {key}: expected {wanted}, found {found}"
 
 
 def _equal(wanted: Any, question: QuestionScore) -> bool:

@@ -5,18 +5,18 @@ from __future__ import annotations
 import os
 import secrets
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from guest_driver import Ran, capture
+from guest_driver import Ran, capture, submission_of
 
 from grader.execute import build_box
 from grader.frames import FrameReader
 from grader.plan import Limits, Plan
 from grader.sandbox.base import Sandbox, Stopped
-from grader.submission import Cell, CellKind, Submission
+from grader.submission import Cell
 
 LIMITS = Limits(cell_s=20, total_s=60, memory_mib=1024, slack_s=5)
 Opener = Callable[..., Sandbox]
@@ -108,22 +108,30 @@ class Boxed(Ran):
 
 def run(
     sandbox: Sandbox,
-    *cells: str,
+    *cells: str | Cell,
+    files: Mapping[str, str | bytes] | None = None,
     ask: tuple[str, ...] = (),
     data: Path | None = None,
+    lib: Path | None = None,
     **limits: Any,
 ) -> Boxed:
     """Run code cells in a sandbox, and capture the asked names."""
-    plan = plan_of(ask, **limits)
+    plan = replace(plan_of(ask, **limits), lib_digest="some" if lib else "")
     reader = FrameReader(key := secrets.token_bytes(32), plan.limits)
-    box = build_box(submission_of(*cells), plan, key, watch_memory=sandbox.watch_memory)
-    return finish(sandbox, box, reader, plan, data)
+    submission = submission_of(*cells, files=files)
+    box = build_box(submission, plan, key, watch_memory=sandbox.watch_memory)
+    return finish(sandbox, box, reader, plan, data, lib)
 
 
 def finish(
-    sandbox: Sandbox, box: bytes, reader: FrameReader, plan: Plan, data: Path | None = None
+    sandbox: Sandbox,
+    box: bytes,
+    reader: FrameReader,
+    plan: Plan,
+    data: Path | None = None,
+    lib: Path | None = None,
 ) -> Boxed:
-    stopped = sandbox.run(box, reader, limits=plan.limits, data=data)
+    stopped = sandbox.run(box, reader, limits=plan.limits, data=data, lib=lib)
     return Boxed(
         plan=plan,
         frames=reader.frames,
@@ -138,11 +146,6 @@ def finish(
 def plan_of(ask: tuple[str, ...] = (), **limits: Any) -> Plan:
     probes = tuple(capture(*ask))
     return Plan(assignment="t", limits=replace(LIMITS, **limits), probes=probes, seed=7)
-
-
-def submission_of(*cells: str) -> Submission:
-    kept = tuple(Cell(CellKind.CODE, cell) for cell in cells)
-    return Submission(student="s", assignment="t", cells=kept)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -55,7 +55,15 @@ class FakeSandbox:
     def __init__(self, *runs: list[tuple[str, Value, dict[str, Any]]], **stopped: Any) -> None:
         self.runs, self.stopped, self.count = runs, stopped, 0
 
-    def run(self, box: bytes, reader: FrameReader, *, limits: Limits, data: Path | None) -> Stopped:
+    def run(
+        self,
+        box: bytes,
+        reader: FrameReader,
+        *,
+        limits: Limits,
+        data: Path | None,
+        lib: Path | None = None,
+    ) -> Stopped:
         writer = Writer(box[:32])
         for kind, value, header in self.runs[min(self.count, len(self.runs) - 1)]:
             if kind == "end":

@@ -9,6 +9,7 @@ import os
 import secrets
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from grader.frames import Frame, FrameReader
 from grader.guest import answer as replies
 from grader.guest import probe
 from grader.plan import Limits, Plan, Probe
-from grader.submission import Cell, CellKind, Submission
+from grader.submission import Cell, CellKind, File, Submission
 from grader.values import Tensor, Value
 
 MAIN = Path(__file__).resolve().parent.parent / "grader" / "guest" / "main.py"
@@ -108,8 +109,27 @@ def tensor(array: Any, dtype: str = "float32", origin: str = "torch") -> Tensor:
     return Tensor(np.asarray(array, dtype=dtype), dtype, origin)
 
 
+def module(path: str) -> Cell:
+    """A handed-in file that is loaded as a module."""
+    return Cell(CellKind.CODE, "", place=path, module=path)
+
+
+def submission_of(*cells: str | Cell, files: Mapping[str, str | bytes] | None = None) -> Submission:
+    """A submission of code cells, given as sources or whole, and of files."""
+    return Submission(
+        student="s",
+        assignment="t",
+        cells=tuple(c if isinstance(c, Cell) else Cell(CellKind.CODE, c) for c in cells),
+        files=tuple(
+            File(path, data.encode() if isinstance(data, str) else data)
+            for path, data in (files or {}).items()
+        ),
+    )
+
+
 def run_guest(
-    *cells: str,
+    *cells: str | Cell,
+    files: Mapping[str, str | bytes] | None = None,
     probes: list[Probe] | None = None,
     cwd: Path | None = None,
     watch_memory: bool = False,
@@ -119,7 +139,8 @@ def run_guest(
     """Run the guest over code cells and probes.
 
     Args:
-        cells: Sources of code cells.
+        cells: Sources of code cells, or whole cells.
+        files: What lies beside the notebook, by path.
         probes: Questions after the last cell.
         cwd: Working folder of the run.
         watch_memory: Whether the guest holds the memory limit itself.
@@ -129,9 +150,7 @@ def run_guest(
     plan = Plan(
         assignment="t", limits=replace(LIMITS, **limits), probes=tuple(probes or ()), seed=7
     )
-    submission = Submission(
-        student="s", assignment="t", cells=tuple(Cell(CellKind.CODE, cell) for cell in cells)
-    )
+    submission = submission_of(*cells, files=files)
     key = secrets.token_bytes(32)
     box = build_box(submission, plan, key, watch_memory=watch_memory)
     # ipykernel behaves differently when it believes that pytest runs in the same process.

@@ -1,16 +1,17 @@
 """One submission never stops the others, and a fault of ours never becomes a zero."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from frames_of import FakeSandbox
-from small_course import SOLUTION, frames, make_course, write
+from frames_of import NOTHING, FakeSandbox
+from small_course import SOLUTION, frames, make_course, notebook, write
 
 from grader.assignment import Assignment
-from grader.batch import Batch, score_all
+from grader.batch import Batch, execute_starter, score_all
 from grader.course import Course
 from grader.errors import InputError, StoreFault
 from grader.evidence import ProbeStatus
@@ -360,3 +361,91 @@ def test_a_torn_last_line_of_the_journal_is_left_out(tmp_path: Path) -> None:
     after = Entry(student="s03", submission="c", key="d")
     store.note("hw", after)
     assert store.entries("hw") == {"s01": entry, "s03": after}
+
+
+# --- the starter ----------------------------------------------------------------------------------
+
+
+def failing(bench: Bench, index: int) -> list[Any]:
+    """A run in which one cell could not be reached by the network, and nothing was defined."""
+    raised = {"ename": "URLError", "evalue": "no network"}
+    probes = [
+        ("probe", NOTHING, {"id": p.id, "status": "missing", "wall_s": 0.1})
+        for p in bench.plan.probes
+    ]
+    cell = ("cell", raised, {"index": index, "status": "error", "wall_s": 0.1})
+    ready = ("ready", NOTHING, {"guest": "1"})
+    return [ready, cell, *probes, ("end", NOTHING, {"ending": "complete"})]
+
+
+FETCH = "count = fetch('https://example.org')"
+GIVEN = ["# Homework", FETCH, "def double(x):\n    return None", "## 3\n*Your words.*"]
+
+
+def with_starter(tmp_path: Path, symbolic: Symbolic, **students: list[str]) -> Bench:
+    """A course whose starter has a cell that needs a network."""
+    bench = Bench(tmp_path, symbolic, **students)
+    given = notebook(*GIVEN)
+    write(tmp_path / "reference" / "hw" / "student" / "hw.ipynb", given)
+    bench.assignment = bench.course.open("hw", symbolic)
+    return bench
+
+
+def test_a_cell_that_fails_in_the_starter_too_costs_nobody_points(
+    tmp_path: Path, symbolic: Symbolic
+) -> None:
+    bench = with_starter(tmp_path, symbolic, s01=["x = 1", FETCH])
+    given = FakeSandbox(failing(bench, 1))
+    told = bench.assignment, bench.plan, given, bench.store
+    bugs: list[str] = []
+    assert (execute_starter(*told, bugs), execute_starter(*told, bugs), bugs) == ("", "", [])
+    assert given.count == 1, "it is executed once"
+    bench.run(FakeSandbox(failing(bench, 1)))
+    score = bench.scores()["s01"]
+    assert points(score) == {"1": None, "2": 0, "3": 0}
+    assert score.questions[0].checks[0].feedback == (
+        "count is not there: cell 2 raised URLError: no network. "
+        "That cell of the starter cannot run where this is graded: a person will look."
+    )
+    assert score.note == "cell 2 raised URLError: no network, as in the starter"
+
+
+def test_without_the_starters_run_its_failures_count_as_the_students(
+    tmp_path: Path, symbolic: Symbolic
+) -> None:
+    bench = with_starter(tmp_path, symbolic, s01=["x = 1", FETCH])
+    fault = execute_starter(bench.assignment, bench.plan, FakeSandbox([]), bench.store, [])
+    assert "never became ready" in fault
+    bench.run(FakeSandbox(failing(bench, 1)))
+    score = bench.scores()["s01"]
+    assert points(score) == {"1": 0, "2": 0, "3": 0}
+    assert score.note == "cell 2 raised URLError: no network"
+
+
+def test_an_untouched_starter_is_noted_and_earns_nothing(
+    tmp_path: Path, symbolic: Symbolic
+) -> None:
+    bench = with_starter(tmp_path, symbolic, s01=GIVEN)
+    sandbox = FakeSandbox(failing(bench, 1))
+    assert execute_starter(bench.assignment, bench.plan, sandbox, bench.store, []) == ""
+    bench.run(sandbox)
+    assert sandbox.count == 1, "it is the same submission"
+    score = bench.scores()["s01"]
+    assert points(score) == {"1": 0, "2": 0, "3": 0}
+    assert score.note == "the untouched starter; cell 2 raised URLError: no network"
+
+
+def test_a_cell_that_was_left_out_is_noted_and_did_not_fail(
+    tmp_path: Path, symbolic: Symbolic
+) -> None:
+    bench = Bench(tmp_path, symbolic, s01=SOLUTION)
+    path = bench.course.root / "submissions" / "hw" / "s01" / "hw.ipynb"
+    written = json.loads(path.read_text())
+    written["cells"][0]["metadata"]["tags"] = ["skip-grading"]
+    path.write_text(json.dumps(written))
+    told = bench.right()
+    told[1][2]["status"] = "left_out"
+    bench.run(FakeSandbox(told))
+    score = bench.scores()["s01"]
+    assert score.note == "cell 1 was not run at grading: tagged skip-grading"
+    assert score.status is Status.COMPLETE

@@ -99,7 +99,7 @@ def test_a_kernel_that_dies_is_started_again_once_without_the_cell(death: str) -
     assert ran.restarts == [{"reason": "died", "phase": "cells", "without": [1]}]
     assert ran.seen() == {"a": 2}
     assert ran.end["ending"] == "kernel_died"
-    assert time.monotonic() - begun < 15
+    assert time.monotonic() - begun < 60  # a busy machine needs 20
 
 
 def test_asking_the_shell_to_exit_is_not_heard() -> None:

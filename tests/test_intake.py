@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from grader.errors import InputError, SubmissionError
-from grader.intake.folders import Handed, assignments_in
+from grader.intake.folders import Handed, assignments_in, read_submission
 from grader.intake.notebook import parse_notebook, read_notebook
-from grader.submission import Cell, CellKind
+from grader.submission import Cell, CellKind, Layout, Submission
 
 CODE, TEXT = CellKind.CODE, CellKind.MARKDOWN
 
@@ -148,3 +148,166 @@ def test_two_folders_with_one_name_are_refused(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
     with pytest.raises(InputError, match="expected one folder named 'Zoë', found two"):
         _ = Handed(tmp_path, "hw").students
+
+
+# --- files beside notebooks, several notebooks, modules, cells that are left out ------------------
+
+
+def put(folder: Path, **files: str | bytes) -> Path:
+    """Write files; in a name, `__` stands for a slash and the last `_` for a dot."""
+    for name, data in files.items():
+        path = folder / ".".join(name.replace("__", "/").rsplit("_", 1))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data.encode() if isinstance(data, str) else data)
+    return folder
+
+
+def paths(submission: Submission) -> list[str]:
+    return [file.path for file in submission.files]
+
+
+def test_files_beside_the_notebook_are_taken_without_litter(tmp_path: Path) -> None:
+    put(tmp_path, hw_ipynb=notebook("x = 1"), other_ipynb=notebook("y = 2"), weights_bin=b"\0\1")
+    put(tmp_path, src__util_py="u = 1", data__train_csv="mine", lib__data__a_txt="a")
+    put(tmp_path, writeup_md="Because.", theory_pdf="%", main_pyc="")
+    put(tmp_path / ".git", config_txt="secret")
+    put(tmp_path / "src" / "__pycache__", util_txt="")
+    put(tmp_path / "env", pyvenv_cfg="", bin__python_py="")
+    (tmp_path / "link.txt").symlink_to("/etc/passwd")
+    read = read_submission(tmp_path, "hw")
+    assert paths(read) == [
+        *("lib/data/a.txt", "src/util.py", "theory.pdf", "weights.bin", "writeup.md"),
+    ]
+    carried = [file.path for file in read.carried]
+    assert carried == ["lib/data/a.txt", "src/util.py", "weights.bin"]
+    assert read.notes == ("link.txt was left out: a link",)
+
+
+def test_files_are_part_of_the_digest_and_write_ups_are_not(tmp_path: Path) -> None:
+    put(tmp_path, hw_ipynb=notebook("x = 1"), a_py="1", writeup_tex="one")
+    first = read_submission(tmp_path, "hw")
+    put(tmp_path, writeup_tex="two")
+    assert read_submission(tmp_path, "hw").digest == first.digest
+    put(tmp_path, a_py="2")
+    assert read_submission(tmp_path, "hw").digest != first.digest
+
+
+def test_what_is_too_large_is_left_out_and_named(tmp_path: Path) -> None:
+    put(tmp_path, hw_ipynb=notebook("x = 1"), small_bin=b"1")
+    for name, mib in {"a": 60, "b": 65, "c": 60, "d": 60}.items():
+        with (tmp_path / f"{name}.bin").open("wb") as file:
+            file.truncate(mib << 20)
+    read = read_submission(tmp_path, "hw")
+    assert paths(read) == ["a.bin", "c.bin", "small.bin"]
+    says = "at most 64 MiB a file and 128 in all are taken"
+    assert (read.problem, read.notes) == ("", (f"b.bin, d.bin were left out: {says}",))
+
+
+def test_what_lies_too_deep_or_has_an_odd_name_is_named(tmp_path: Path) -> None:
+    put(tmp_path, hw_ipynb=notebook("x = 1"))
+    (tmp_path / "/".join("abcdefghi") / "j").mkdir(parents=True)
+    (tmp_path / "who?.txt").write_text("1")
+    (tmp_path / os.fsdecode(b"\xff.txt")).write_text("1")
+    os.mkfifo(tmp_path / "pipe")
+    read = read_submission(tmp_path, "hw")
+    assert (paths(read), read.notes) == (
+        [],
+        (
+            "a/b/c/d/e/f/g/h/i was left out: more than 8 folders deep",
+            "pipe was left out: no regular file",
+            "who?.txt was left out: a name that not every system allows",
+            "?.txt was left out: a name in no encoding that we know",
+        ),
+    )
+
+
+def test_a_needed_file_that_is_too_large_is_a_problem(tmp_path: Path) -> None:
+    put(tmp_path, model_py="x = 1")
+    with (tmp_path / "model.py").open("wb") as file:
+        file.truncate(65 << 20)
+    read = read_submission(tmp_path, "hw", Layout(files=("model.py",)))
+    says = "at most 64 MiB a file and 128 in all are taken"
+    assert read.problem == f"model.py was left out: {says}"
+
+
+SRC = Layout(files=("src/attention.py", "src/model.py"))
+
+
+def test_modules_are_cells_of_their_own_before_the_notebook(tmp_path: Path) -> None:
+    put(tmp_path, src__model_py="m = 1", src__attention_py="a = 1", hw_ipynb=notebook("x = 1"))
+    read = read_submission(tmp_path, "hw", SRC)
+    assert [(cell.place, cell.module, cell.source) for cell in read.cells] == [
+        ("src/attention.py", "src/attention.py", "a = 1"),
+        ("src/model.py", "src/model.py", "m = 1"),
+        ("cell 1 of hw.ipynb", "", "x = 1"),
+    ]
+    assert paths(read) == ["src/attention.py", "src/model.py"]
+    (tmp_path / "hw.ipynb").rename(tmp_path / "experiments.ipynb")
+    read = read_submission(tmp_path, "hw", SRC)
+    assert ([cell.place for cell in read.cells], read.notes) == (list(SRC.files), ())
+
+
+def test_a_module_that_is_missing_is_named_and_the_others_are_taken(tmp_path: Path) -> None:
+    put(tmp_path, src__attention_py="a = 1")
+    read = read_submission(tmp_path, "hw", SRC)
+    assert [cell.place for cell in read.cells] == ["src/attention.py"]
+    assert (read.problem, read.absent) == ("", ("src/model.py",))
+    assert read.notes == ("src/model.py was not handed in",)
+
+
+def test_a_module_elsewhere_is_taken_if_it_is_the_only_one(tmp_path: Path) -> None:
+    put(tmp_path, attention_py="a = 1", old__model_py="m = 1", new__model_py="m = 2")
+    read = read_submission(tmp_path, "hw", SRC)
+    assert [cell.place for cell in read.cells] == ["attention.py"]
+    assert read.notes == (
+        "src/model.py was not handed in",
+        "attention.py was taken for src/attention.py",
+    )
+    (tmp_path / "attention.py").unlink()
+    read = read_submission(tmp_path, "hw", SRC)
+    asked = "src/attention.py, src/model.py"
+    assert read.problem == f"nothing that is asked for: expected {asked}, found new, old"
+
+
+def test_the_folder_that_an_archive_put_around_it_is_opened(tmp_path: Path) -> None:
+    put(tmp_path / "s01", a5__hw__hw_ipynb=notebook("x = 1"), a5__hw__b_txt="")
+    put(tmp_path / "s01" / "__MACOSX", hw_ipynb="")
+    read = read_submission(tmp_path / "s01", "hw")
+    assert ([cell.source for cell in read.cells], paths(read)) == (["x = 1"], ["b.txt"])
+    assert read.notes == ("the files were taken from the folder a5/hw",)
+
+
+def test_several_notebooks_follow_each_other(tmp_path: Path) -> None:
+    layout = Layout(notebooks=("part1", "part2"))
+    put(tmp_path, part2_ipynb=notebook("b = a", "c = 1"), part1_ipynb=notebook("a = 1"))
+    read = read_submission(tmp_path, "hw", layout)
+    assert [(cell.place, cell.source) for cell in read.cells] == [
+        ("cell 1 of part1.ipynb", "a = 1"),
+        ("cell 1 of part2.ipynb", "b = a"),
+        ("cell 2 of part2.ipynb", "c = 1"),
+    ]
+    (tmp_path / "part1.ipynb").rename(tmp_path / "zero.ipynb")
+    read = read_submission(tmp_path, "hw", layout)
+    assert [cell.source for cell in read.cells] == ["a = 1", "b = a", "c = 1"]
+    assert read.notes == ("zero.ipynb was taken for part1.ipynb",)
+    (tmp_path / "zero.ipynb").unlink()
+    read = read_submission(tmp_path, "hw", layout)
+    assert (len(read.cells), read.notes) == (2, ("part1.ipynb was not handed in",))
+    (tmp_path / "part2.ipynb").rename(tmp_path / "readme.txt")
+    read = read_submission(tmp_path, "hw", layout)
+    assert read.problem == "no notebook: expected part1.ipynb, part2.ipynb, found readme.txt"
+
+
+def test_cells_are_left_out_by_tag_and_by_what_they_say(tmp_path: Path) -> None:
+    tagged = {"cell_type": "code", "source": "a = 1", "metadata": {"tags": ["x", "skip-grading"]}}
+    cells = [tagged, {"cell_type": "code", "source": "trainer.train()"}]
+    cells += [{"cell_type": "code", "source": "b = 1", "metadata": {"tags": "nonsense"}}]
+    cells += [{"cell_type": "markdown", "source": "trainer.train()"}]
+    put(tmp_path, hw_ipynb=json.dumps({"nbformat": 4, "cells": cells}))
+    read = read_submission(tmp_path, "hw", Layout(matching=(r"trainer\.train",)))
+    assert [cell.left_out for cell in read.cells] == [
+        "tagged skip-grading",
+        r"the assignment leaves out cells with trainer\.train",
+        *("", ""),
+    ]
+    assert read.digest != read_submission(tmp_path, "hw").digest

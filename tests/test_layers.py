@@ -13,7 +13,8 @@ FLOORS = [
     {"submission", "plan", "verdict"},
     {"frames"},
     {"evidence", "rubric.yaml", "rubric.model", "intake", "intake.notebook", "sandbox"},
-    {"rubric.load", "intake.folders", "sandbox.base"},
+    {"rubric.load", "intake.files", "sandbox.base"},
+    {"intake.folders"},
     {"rubric"},
     {"sandbox.environment", "sandbox.seccomp", "sandbox.wheels", "sandbox.pipes"},
     {"sandbox.policy", "sandbox.engine"},
@@ -21,20 +22,42 @@ FLOORS = [
     {"sandbox.docker", "sandbox.bubblewrap", "sandbox.process"},
     {"sandbox.choose"},
     {"execute", "compare", "symbolic", "tensors", "inputs", "readable"},
+    {"writeup"},
+    {"networks"},
     {"reference"},
+    {"checks.culprit"},
     {"checks.base"},
-    {"checks.entries", "checks.function"},
+    {"checks.reading"},
+    {"checks.entries", "checks.fitted", "checks.function", "checks.growth"},
+    {"checks.model_reply", "checks.predictions"},
+    {"checks.model_layers"},
+    {"checks.model_settings"},
+    {"checks.model_runs"},
+    {"checks.model_parts"},
     {f"checks.{kind}" for kind in ("value", "expression", "complexity", "choice", "model")}
-    | {f"checks.{kind}" for kind in ("metric", "curve", "source", "written")},
+    | {f"checks.{kind}" for kind in ("metric", "curve", "source", "written", "property", "scaling")}
+    | {"checks.output", "checks.figure"},
     {"checks"},
-    {"assignment"},
+    {"assignment", "starter"},
+    {"elsewhere"},
     {"score", "rehearse"},
     {"course"},
     {"store", "schedule"},
-    {"report", "report.tables", "batch", "release"},
+    {"grades", "grades.rows"},
+    {"grades.store"},
+    {"report", "report.tables", "report.inert", "report.excerpts", "report.picture"}
+    | {"batch", "release"},
+    {"report.beside", "report.markup", "report.statistics"},
+    {"report.pictures", "report.charts"},
+    {"report.drawing"},
+    {"report.pages"},
+    {"report.publish"},
+    {"grades.sheet", "report.written"},
+    {"grades.importing", "grades.desk"},
     {"display", "verify", "selfcheck", "doctor", "options"},
     {"run"},
-    {"commands"},
+    {"commands", "grading", "cli_options"},
+    {"cli_grades"},
     {"cli"},
     {"__main__"},
 ]
@@ -50,7 +73,7 @@ NEVER = {
     ("checks", "sandbox"),
 }
 #: Packages that are one floor each: what is inside them is theirs to order.
-INNER = ("symbolic", "compare")
+INNER = ("symbolic", "compare", "writeup")
 
 
 def name_of(path: Path) -> str:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from grader.assignment import place_of, read_rubric
+from grader.checks import KINDS
 from grader.errors import RubricError
 from grader.rubric import Rubric
 from grader.rubric.yaml import Document
@@ -182,9 +183,8 @@ WRONG = {
         "- curve: losses",
         "- curv: losses",
         [
-            "hw.yaml:16: questions[1].checks[1]: expected one kind of check (value, expression, "
-            "complexity, choice, function, model, metric, curve, source, written), found curv, "
-            "falls_to; did you mean curve?"
+            f"hw.yaml:16: questions[1].checks[1]: expected one kind of check ({', '.join(KINDS)}), "
+            "found curv, falls_to; did you mean curve?"
         ],
     ),
     "points that do not add up": (

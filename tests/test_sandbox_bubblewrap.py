@@ -23,7 +23,7 @@ def options(told: list[str], name: str) -> list[list[str]]:
 
 
 def test_it_shows_only_system_python_guest_and_data() -> None:
-    told = arguments(Limits(), Path("/srv/data"), 9, [Path("/usr"), Path("/opt/env")])
+    told = arguments(Limits(), {"data": Path("/srv/data")}, 9, [Path("/usr"), Path("/opt/env")])
     shown = [source for source, _ in options(told, "--ro-bind") if not source.startswith("/lib")]
     guest = Path(bubblewrap.__file__).parents[1] / "guest"
     assert shown == ["/usr", "/opt/env", str(guest), "/srv/data"]
@@ -32,7 +32,7 @@ def test_it_shows_only_system_python_guest_and_data() -> None:
 
 
 def test_what_it_may_write_has_a_size_and_the_rest_is_closed_afterwards() -> None:
-    told = arguments(Limits(scratch_mib=64), None, 9, [])
+    told = arguments(Limits(scratch_mib=64), {}, 9, [])
     places = {told[at + 3]: int(told[at + 1]) >> 20 for at, w in enumerate(told) if w == "--size"}
     assert places == {"/dev/shm": 512, "/tmp": 256, "/work": 64}  # noqa: S108
     assert told.index("/dev/shm") < told.index("--remount-ro")  # noqa: S108

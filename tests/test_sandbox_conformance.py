@@ -21,8 +21,9 @@ from typing import Any
 import psutil
 import pytest
 import standin
-from boxes import CANARY, LIMITS, Boxed, Opener, Place, finish, plan_of, run, submission_of
+from boxes import CANARY, LIMITS, Boxed, Opener, Place, finish, plan_of, run
 from conftest import open_sandbox
+from guest_driver import module, submission_of
 
 from grader.errors import SandboxFault
 from grader.execute import execute
@@ -58,6 +59,7 @@ if ROOT:
         (
             "the kernel cannot look into the guest",
             "the data is there and cannot be changed",
+            "packages of the course cannot be changed",
         ),
         "run as root, and root may do anything",
     )
@@ -372,6 +374,95 @@ for name, try_it in {
     ran = run(place.sandbox, change, ask=("text", "changed"), data=data)
     assert (data / "inner" / "numbers.txt").read_text() == "1 2 3"
     assert ran.seen() == {"text": "1 2 3", "changed": []}
+
+
+@case
+def files_lie_beside_the_notebook(place: Place) -> None:
+    files: dict[str, str | bytes] = {
+        "weights.bin": bytes(range(256)),
+        "inner/deep/words.txt": "one\n",
+        "own.py": "x = 5",
+    }
+    read = """
+from own import x
+weights = open("weights.bin", "rb").read() == bytes(range(256))
+words = open("inner/deep/words.txt").read()
+open("words.txt", "w").write(words)
+open("own.py", "w").write("x = 6")
+"""
+    ran = run(place.sandbox, read, files=files, ask=("x", "weights", "words"))
+    assert ran.statuses == ["ok"], ran.receipts
+    assert ran.seen() == {"x": 5, "weights": True, "words": "one\n"}
+
+
+@case
+def many_mebibytes_of_files_leave_room_for_the_notebook(place: Place) -> None:
+    files = {f"part{number}.bin": bytes(60 << 20) for number in range(2)}
+    use = "import os, torch\nsize = os.path.getsize('part1.bin')\nkept = torch.ones(300 << 18)"
+    ran = run(place.sandbox, use, files=files, ask=("size",))
+    assert (ran.statuses, ran.end["ending"]) == (["ok"], "complete"), ran.log
+    assert ran.seen() == {"size": 60 << 20}
+
+
+@case
+def no_file_lies_where_it_must_not(place: Place) -> None:
+    data = place.folder / "data"
+    data.mkdir()
+    for path in ("../x", "/srv/x", "a/../../x", "data/x", ".lib/x", "a//x", "a\\b"):
+        with pytest.raises(SandboxFault, match="a file cannot lie at"):
+            execute(submission_of("a = 1", files={path: "x"}), plan_of(), place.sandbox, data)
+    assert list(data.iterdir()) == []
+
+
+@case
+def files_are_loaded_as_modules(place: Place) -> None:
+    files = {
+        "src/model.py": "from attention import Attention\nclass GPT:\n    part = Attention\n"
+        "if __name__ == '__main__':\n    raise SystemExit('run as a program')\n",
+        "src/attention.py": "import torch\nclass Attention: ...\n_private = 1\n",
+        "src/wrong.py": "early = 1\n\nlate = missing\n",
+    }
+    cells = [module("src/model.py"), module("src/attention.py"), module("src/wrong.py")]
+    use = """
+import attention
+same = attention.Attention is Attention is GPT.part
+names = sorted(n for n in ("torch", "_private", "early", "late") if n in globals())
+called = __name__, GPT.__module__
+"""
+    ran = run(place.sandbox, *cells, use, files=files, ask=("same", "names", "called"))
+    assert ran.statuses == ["ok", "ok", "error", "ok"], ran.receipts
+    raised = ran.receipts[2].raised
+    assert str(raised) == "NameError: name 'missing' is not defined (line 3)"
+    assert ran.seen() == {"same": True, "names": ["early"], "called": ("__main__", "src.model")}
+
+
+@case
+def packages_of_the_course_come_after_what_is_installed(place: Place) -> None:
+    lib = place.folder / "lib"
+    for package in ("torch", "pretend"):
+        (lib / package).mkdir(parents=True)
+        (lib / package / "__init__.py").write_text("whose = 'ours'")
+    use = "import pretend, torch\nmine = pretend.whose, hasattr(torch, 'whose')"
+    die, again = "import os; os._exit(0)", "import pretend\nagain = pretend.whose"
+    ran = run(place.sandbox, use, die, again, lib=lib, ask=("mine", "again"))
+    assert ran.seen() == {"mine": ("ours", False), "again": "ours"}
+
+
+@case
+def packages_of_the_course_cannot_be_changed(place: Place) -> None:
+    lib = place.folder / "lib"
+    lib.mkdir()
+    (lib / "pretend.py").write_text("whose = 'ours'")
+    change = """
+import pretend
+try:
+    open(pretend.__file__, "a").write("whose = 'mine'")
+    changed = True
+except OSError:
+    changed = False
+"""
+    assert run(place.sandbox, change, lib=lib, ask=("changed",)).seen() == {"changed": False}
+    assert (lib / "pretend.py").read_text() == "whose = 'ours'"
 
 
 @case

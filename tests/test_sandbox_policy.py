@@ -25,7 +25,7 @@ REQUEST = Request(
     environment=environment.variables(work="/work", path="/bin", threads=2, gpu=False),
     limits=LIMITS,
     seccomp="{}",
-    data=Path("/srv/data"),
+    shown={"data": Path("/srv/data")},
     labels={"grader.run": "1"},
 )
 
@@ -177,7 +177,7 @@ def test_a_real_engine_makes_exactly_what_is_asked(
         environment=environment.variables(work="/work", path="/bin", threads=2, gpu=False),
         limits=LIMITS,
         seccomp=profile_text(),
-        data=tmp_path,
+        shown={"data": tmp_path, ".lib": tmp_path},
         gpu=gpu,
         runtime=runtime,
     )

@@ -77,6 +77,23 @@ def test_every_disagreement_is_named(
     ]
 
 
+def test_single_checks_may_be_stated_too(
+    tmp_path: Path, symbolic: Symbolic, sandbox: ProcessSandbox
+) -> None:
+    course = make_course(tmp_path, s01=SOLUTION, s02=WRONG)
+    expect(
+        course,
+        "s01: {status: complete, points: {1: 1, 1 count: 1, 2: 2, 3: pending, 3 written: 1}}\n"
+        "s02: {status: complete, points: {1: 0, 1 count: 0.5, 1 counts: 1, 2: 0.5, 3: 0}}\n",
+    )
+    assert list(prove(course, symbolic, sandbox).problems) == [
+        "s01, 3 written: expected 1, found None (A person grades this.)",
+        "s02, 1 count: expected 0.5, found 0.0 (Every pair was counted. At n = 2 yours gives 4, "
+        "expected 3.)",
+        "s02, 1 counts: expected 1, found no such check",
+    ]
+
+
 def test_a_solution_that_never_ran_proves_nothing(tmp_path: Path, symbolic: Symbolic) -> None:
     course = make_course(tmp_path)
     assignment = course.open("hw", symbolic)

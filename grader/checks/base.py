@@ -7,23 +7,23 @@ answer: it says whether what was found could be an answer at all, and serves `gr
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any, Protocol
 
-from grader.evidence import CellReceipt, CellStatus, Observation, ProbeStatus
+from grader.checks.culprit import NOT_DEFINED, chain, name_of, near_name, reset_by
+from grader.checks.culprit import cell_says as cell_says
+from grader.evidence import CellReceipt, Observation, ProbeStatus
 from grader.inputs import Inputs
 from grader.reference import Reference
 from grader.rubric.model import CheckParams
 from grader.rubric.yaml import Place
 from grader.submission import Cell
 from grader.symbolic import Symbolic
-from grader.values import Value
+from grader.values import Value, made_in
 from grader.verdict import Conclusion, Finding
-
-NOT_DEFINED = re.compile(r"name '(\w+)' is not defined")
+from grader.writeup.read import WriteUp, WriteUps
 
 Request = dict[str, Value]
 Problem = tuple[Place, str]
@@ -38,6 +38,21 @@ class Context:
     symbolic: Symbolic
     template: tuple[Cell, ...] = ()
     """Cells of what students were given."""
+    writeups: WriteUps = field(default_factory=WriteUps)
+    """Reads what was written beside the notebook."""
+
+    def case(self, written: Mapping[str, Any], place: str) -> dict[str, Value]:
+        """Arguments of one call, made from how the rubric writes them; see `grader/inputs.py`.
+
+        Args:
+            written: Name to plain value or to text that calls something.
+            place: Where the case stands; the same place gives the same values.
+
+        Raises:
+            UnknownGenerator: a text calls something that there is not.
+            ReferenceFault: the reference failed to give an input.
+        """
+        return self.inputs.case(written, place, self.reference.draw)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +68,16 @@ class Seen:
     """The notebook as handed in."""
     receipts: Mapping[int, CellReceipt]
     """What became of the code cells, by index."""
+    environment: frozenset[int] = frozenset()
+    """Cells that are the starter's own and fail there too: not the student's doing."""
+    taken: frozenset[str] = frozenset()
+    """Names that no other name is meant for: asked for, or the starter's own."""
+    absent: tuple[str, ...] = ()
+    """Files that are asked for and were not handed in."""
+    writeup: WriteUp | None = None
+    """What was written beside the notebook, by question."""
+    given_writeup: WriteUp | None = None
+    """What students were given to write in."""
 
     def args(self, local: str, key: str = "") -> Any:
         """The inputs that a probe carried: those of its call, or what stands at `key`."""
@@ -77,9 +102,10 @@ class Seen:
         """Say in a sentence why a probe gave no value."""
         match seen.status:
             case ProbeStatus.OK:
-                return f"{of} is still None."
+                return self._none(of)
             case ProbeStatus.MISSING:
-                return f"{of} is not defined{self._culprit(of)}."
+                lacking = self._lacking(of, seen)
+                return f"{lacking} is not defined{self._because(lacking)}"
             case ProbeStatus.ERROR:
                 return f"{of} raised {seen.raised or 'an exception'}."
             case ProbeStatus.TIMEOUT:
@@ -95,37 +121,63 @@ class Seen:
             case ProbeStatus.MALFORMED:
                 return f"{of} cannot be read as plain data."
 
-    def _culprit(self, of: str, depth: int = 3) -> str:
-        """The failed cell that would have defined a name, and why that one failed, if it did."""
-        # Line by line and anchored: a pattern that may cross lines is cubic on blank ones.
-        name = re.escape(of)
-        defines = re.compile(
-            rf"(?:(?:def|class)[ \t]+)?{name}\b[ \t]*[(=:,]|(?:from|import)\b.*\b{name}\b"
-        )
-        for index, receipt in sorted(self.receipts.items()):
-            lines = self.cells[index].source.splitlines()
-            if receipt.status is CellStatus.OK or not any(defines.match(x.strip()) for x in lines):
-                continue
-            raised = receipt.raised
-            lacks = NOT_DEFINED.match(raised.evalue) if raised else None
-            cause = self._culprit(lacks[1], depth - 1) if lacks and depth else ""
-            return f": {cell_says(receipt)}{cause}"
+    def _lacking(self, of: str, seen: Observation) -> str:
+        """What is not defined: the asked name itself, or a class that our inputs are made of."""
+        named = seen.raised.evalue if seen.raised else of
+        ours = (made.of for request in self.requests.values() for made in made_in(request))
+        return named if named in ours else of
+
+    def _because(self, name: str) -> str:
+        """Why a name is not what it should be, as the end of a sentence."""
+        found = chain(name, self.cells, self.receipts)
+        if found:
+            return "".join(f": {cell_says(self.receipts[n], self.cells)}" for n in found) + "."
+        near = near_name(name, self.cells, self.taken)
+        if near:
+            return f", but {near} is: did you mean {name}?"
+        lacks = f": {', '.join(self.absent[:3])} was not handed in" if self.absent else ""
+        return f"{lacks}."
+
+    def _none(self, name: str) -> str:
+        """Say why an answer is None, if the cells tell."""
+        again = reset_by(name, self.cells)
+        if again is not None:
+            return f"{name} is None: {name_of(again, self.cells)} sets it to None again."
+        failed = chain(name, self.cells, self.receipts)
+        return f"{name} is still None{self._because(name) if failed else '.'}"
+
+    def cause(self) -> int | None:
+        """The cell whose failure is the first cause of what is missing; None if there is none."""
+        for local, seen in self.observations.items():
+            name = self._lacks(str(self.requests[local].get("name", "")), seen)
+            found = chain(name, self.cells, self.receipts) if name else ()
+            if found:
+                return found[-1]
+        return None
+
+    def blameless(self) -> str:
+        """Why nothing is there to judge, if a cell that fails in the starter too is the cause."""
+        for local, seen in self.observations.items():
+            name = self._lacks(str(self.requests[local].get("name", "")), seen)
+            found = chain(name, self.cells, self.receipts) if name else ()
+            if self.environment.intersection(found):
+                return (
+                    f"{name} is not there{self._because(name)} "
+                    "That cell of the starter cannot run where this is graded: a person will look."
+                )
         return ""
 
-
-def cell_says(receipt: CellReceipt) -> str:
-    """Say what became of a cell that did not run through, counting cells from 1."""
-    cell = f"cell {receipt.index + 1}"
-    match receipt.status:
-        case CellStatus.ERROR:
-            return f"{cell} raised {receipt.raised}"
-        case CellStatus.TIMEOUT:
-            return f"{cell} ran longer than {receipt.wall_s:.0f} s"
-        case CellStatus.MEMORY:
-            return f"{cell} ran out of memory"
-        case CellStatus.DIED:
-            return f"{cell} ended the kernel"
-    return f"{cell} was not run"
+    def _lacks(self, of: str, seen: Observation) -> str:
+        """The name whose absence an observation shows; empty if it shows none."""
+        match seen.status:
+            case ProbeStatus.MISSING:
+                return self._lacking(of, seen)
+            case ProbeStatus.OK if seen.value is None:
+                return of
+            case ProbeStatus.ERROR if seen.raised:
+                lacks = NOT_DEFINED.match(seen.raised.evalue)
+                return lacks[1] if lacks else ""
+        return ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,6 +226,18 @@ class Kind(Protocol):
 
     def release(self, params: Any, context: Context, check_id: str) -> Released:
         """The part of the check that students may have: names, kinds, public cases."""
+        ...
+
+    def answers(
+        self, params: Any, asked: Mapping[str, Request], context: Context, check_id: str
+    ) -> dict[str, Value] | None:
+        """What a student would give who answers as the reference does, by local name.
+
+        None where the reference has nothing to say: of claims, source text and words.
+
+        Raises:
+            ReferenceFault: the reference failed.
+        """
         ...
 
     def judge(self, params: Any, seen: Seen, context: Context) -> Conclusion:

@@ -1,7 +1,8 @@
 """The reply of a kernel to a probe: a file in the private folder, read with distrust.
 
 reply := u32 header length | JSON header | encoded value; the header holds `status`, and for an
-error `ename`, `evalue`, `where`. Student code could have written it: that costs only the student.
+error `ename`, `evalue`, `where`; if a class for an input is missing, its name in `evalue`. Student
+code could have written it: that costs only the student.
 """
 
 from __future__ import annotations
@@ -81,7 +82,8 @@ def _parse(data: bytes, room_bytes: int) -> Answer:
         status = None
     if status not in STATUSES:
         return failure("NoReply", "the notebook's kernel gave an answer that makes no sense")
-    if status == "error":
-        return failure(*(str(header.get(key, "")) for key in ("ename", "evalue", "where")))
+    if status == "error" or (status == "missing" and "ename" in header):
+        said = failure(*(str(header.get(key, "")) for key in ("ename", "evalue", "where")))
+        return said._replace(status=status)
     payload = data[4 + length :] if status == "ok" else b""
     return Answer("too_large", b"") if len(payload) > room_bytes else Answer(status, payload)

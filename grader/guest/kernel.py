@@ -16,6 +16,7 @@ import os
 import platform
 import signal
 import sys
+from collections import ChainMap
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +27,14 @@ from ipykernel.iostream import OutStream  # noqa: E402
 from ipykernel.ipkernel import IPythonKernel  # noqa: E402
 from ipykernel.kernelapp import IPKernelApp  # noqa: E402
 from ipykernel.zmqshell import ZMQDisplayPublisher, ZMQInteractiveShell  # noqa: E402
+from IPython.core.formatters import PlainTextFormatter  # noqa: E402
 from traitlets import Type, observe  # noqa: E402
 from traitlets.config import Config  # noqa: E402
 
 from .calling import seed_all  # noqa: E402
+from .figures import NAME as FIGURES  # noqa: E402
+from .figures import Gallery  # noqa: E402
+from .module import load  # noqa: E402
 from .probe import answer  # noqa: E402
 
 OURS = "\0"
@@ -81,6 +86,18 @@ class TextPublisher(ZMQDisplayPublisher):
             base.publish({"text/plain": text}, {}, **rest)
 
 
+class TextFormatter(PlainTextFormatter):
+    """Says what is displayed in words; figures are read on the way, before they are closed."""
+
+    gallery: Gallery
+
+    def __call__(self, obj: Any) -> Any:
+        """Returns the text of an object."""
+        self.gallery.notice(obj)
+        base: Any = super()
+        return base.__call__(obj)
+
+
 class Shell(ZMQInteractiveShell):
     """A shell that serves until it is killed, and whose tracebacks stay small.
 
@@ -103,6 +120,7 @@ class Kernel(IPythonKernel):
     """A kernel that also answers requests of our own."""
 
     shell_class = Type(Shell)
+    gallery: Gallery
 
     async def do_execute(self, code: str, *rest: Any, **named: Any) -> dict[str, Any]:
         """Run a cell, or answer a request of our own: a word and its JSON after `OURS`."""
@@ -110,22 +128,22 @@ class Kernel(IPythonKernel):
             return self._answer(code[len(OURS) :])
         base: Any = super()
         reply: dict[str, Any] = await base.do_execute(code, *rest, **named)
-        if reply.get("status") == "error":
-            reply["evalue"] = cut(str(reply.get("evalue", "")))
-            reply["traceback"] = shorten(reply.get("traceback") or [])
-        return reply
+        return shortened(reply)
 
     def _answer(self, request: str) -> dict[str, Any]:
         word, _, text = request.partition(" ")
         told = json.loads(text)
         shell: Any = self.shell
         said: dict[str, Any] = {}
+        became = {"status": "ok"}
         if word == "setup":
             said = setup(told)
+        elif word == "module":
+            became = shortened(load(namespace=shell.user_ns, **told))
         else:
-            answer(shell.user_ns, **told)
+            answer(ChainMap(shell.user_ns, {FIGURES: self.gallery.everything}), **told)
         empty = {"execution_count": 0, "payload": [], "user_expressions": {}}
-        return {"status": "ok", **empty, "said": said}
+        return {**became, **empty, "said": said}
 
 
 class App(IPKernelApp):
@@ -145,16 +163,27 @@ def shorten(lines: list[str]) -> list[str]:
     return [cut(line) for line in lines[-MAX_TRACEBACK_LINES:]]
 
 
+def shortened(reply: dict[str, Any]) -> dict[str, Any]:
+    """A reply whose error, if it tells of one, has a bounded length."""
+    if reply.get("status") == "error":
+        reply["evalue"] = cut(str(reply.get("evalue", "")))
+        reply["traceback"] = shorten(reply.get("traceback") or [])
+    return reply
+
+
 def setup(told: dict[str, Any]) -> dict[str, Any]:
     """Prepare the pristine kernel and show that the machine works, before any student code.
 
     Args:
-        told: `seed`, `threads`, `gpu`, `text_chars`.
+        told: `seed`, `threads`, `gpu`, `text_chars`, and `lib`: a folder of packages that stand in
+            where nothing of their name is installed, or nothing.
 
     Returns:
         `torch`, `python`, `gpu` (its name or None), or `problem` when the machine does not do.
     """
     torch.set_num_threads(told["threads"])
+    if told["lib"] and told["lib"] not in sys.path:
+        sys.path.append(told["lib"])
     CappedStream.cap_chars = told["text_chars"] + 1  # one more than is kept, so that a cut shows
     if told["gpu"] and not torch.cuda.is_available():
         return {"problem": "the plan asks for a GPU, and torch finds none"}
@@ -193,6 +222,8 @@ def main(folder: Path) -> None:
     settings.HistoryManager.enabled = False
     settings.ZMQInteractiveShell.display_pub_class = f"{__name__}.TextPublisher"
     os.environ["IPYTHONDIR"] = str(folder / "ipython")
+    # Each cell begins with a new figure, as it does where notebooks are written.
+    os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"
     app: Any = App.instance(
         config=settings,
         connection_file=file,
@@ -201,6 +232,10 @@ def main(folder: Path) -> None:
     )
     app.initialize([])
     app.shell.display_formatter.active_types = ["text/plain"]
+    app.kernel.gallery = Gallery()
+    words = TextFormatter(parent=app.shell.display_formatter)
+    words.gallery = app.kernel.gallery
+    app.shell.display_formatter.formatters["text/plain"] = words
     gc.freeze()  # what is imported stays; looking at it again and again is waste
     gc.enable()
     app.start()

@@ -76,8 +76,8 @@ def guest() -> int:
     child = importlib.import_module("guest.child").Child
     start = partial(child.start, Path(__file__).resolve())
     first = start()
-    runner = importlib.import_module("guest.runner")
-    return int(runner.serve(sys.stdin.buffer, frames, first, start=start, started=started))
+    serving = importlib.import_module("guest.serving")
+    return int(serving.serve(sys.stdin.buffer, frames, first, start=start, started=started))
 
 
 def kernel(folder: str) -> None:

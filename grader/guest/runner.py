@@ -14,17 +14,20 @@ import asyncio
 import contextlib
 import platform
 import secrets
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 from typing import Any, BinaryIO
 
 from .answer import Answer, failure, read_reply
+from .box import Box, Cell, Probe
 from .child import Child
+from .files import LIB, lay_out
 from .memory import Watcher, oom_kills, own_limit_reached, peak_mib
-from .session import KernelGone, Outcome, Session
-from .wire import Box, BoxError, Cell, FrameWriter, Probe, encode_texts, read_box
+from .session import KernelGone, Outcome, Session, request
+from .wire import FrameWriter, encode_texts
 
 VERSION = "1"
 BOOT_S = 120.0
@@ -41,58 +44,16 @@ class NotReady(Exception):
     """The machine or the kernel did not do its part before any student code ran."""
 
 
-def serve(
-    stdin: BinaryIO,
-    stdout: BinaryIO,
-    first: Child,
-    *,
-    start: Callable[[], Child],
-    started: float,
-) -> int:
-    """Run the box from `stdin`, write frames to `stdout`; returns the exit code of the process.
-
-    Args:
-        stdin: Holds one box; may end after it.
-        stdout: Takes frames and nothing else.
-        first: A kernel that boots already, so that it does while we import and read.
-        start: Starts another.
-        started: When this process began (monotonic, seconds).
-    """
-    run: Run | None = None
-    try:
-        box = read_box(stdin)
-        run = Run(box, FrameWriter(stdout, box.key), first, start)
-        # zmq needs a selector loop, which is not what Windows gives by itself.
-        with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as loop:
-            loop.run(run.everything(started))
-    except BoxError as error:
-        return complain(2, str(error))
-    except NotReady as error:
-        return complain(3, str(error))
-    except HostStarved as error:
-        return complain(5, str(error))
-    except (BrokenPipeError, ConnectionResetError):
-        return complain(4, "the host closed its end")
-    finally:
-        (run.child if run else first).kill()
-        (run.child if run else first).clean()
-    return 0
-
-
-def complain(code: int, why: str) -> int:
-    """Say why on standard error; returns the exit code."""
-    print(f"guest: {why}", file=sys.stderr)  # noqa: T201
-    return code
-
-
 class Run:
     """One run of one box."""
 
     def __init__(
-        self, box: Box, frames: FrameWriter, child: Child, start: Callable[[], Child]
+        self, box: Box, stdout: BinaryIO, child: Child, start: Callable[[], Child]
     ) -> None:
         """Begin with a child that boots already."""
-        self.box, self.frames, self.child, self.start = box, frames, child, start
+        self.box, self.child, self.start = box, child, start
+        self.frames = FrameWriter(stdout, box.key)
+        self.folder = Path.cwd()
         self.session: Session
         self.lost = False
         self.status: dict[int, str] = {}
@@ -114,6 +75,7 @@ class Run:
     async def everything(self, started: float) -> None:
         """Boot, run all cells, put all probes, write the end."""
         about = await self.boot()
+        self.lay_out()
         watcher = self.watch()
         kills = oom_kills()
         begun = time.monotonic()
@@ -137,6 +99,18 @@ class Run:
             peak_mib=watcher.peak_mib if watcher else peak_mib(self.child.process.pid),
             student_s=round(time.monotonic() - begun, 3),
         )
+
+    def lay_out(self) -> None:
+        """Put the files beside the notebook, and let go of them here.
+
+        Raises:
+            NotReady: there is no room.
+        """
+        try:
+            lay_out(self.box.files, self.folder)
+        except OSError as error:
+            raise NotReady(f"the files cannot be laid out: {error}") from error
+        self.box = replace(self.box, files=())
 
     def watch(self) -> Watcher | None:
         """Watch memory if no control group does."""
@@ -165,6 +139,7 @@ class Run:
             "threads": self.box.threads,
             "gpu": self.box.gpu,
             "text_chars": text_chars,
+            "lib": str(self.folder / LIB) if self.box.lib else "",
         }
         self.session = Session(self.child, text_chars)
         try:
@@ -206,6 +181,9 @@ class Run:
         pending = list(self.box.cells)
         while pending and self.left_s > 0:
             cell = pending.pop(0)
+            if cell.left_out:
+                self.pass_over(cell)
+                continue
             outcome = await self.run_cell(cell)
             self.report(cell, outcome)
             if not outcome.dead:
@@ -218,11 +196,19 @@ class Run:
         for cell in pending:
             if not self.attempts[cell.index]:
                 self.late |= self.left_s <= 0
-                self.frames.write("cell", index=cell.index, attempt=1, status="skipped", wall_s=0.0)
+                self.pass_over(cell)
+
+    def pass_over(self, cell: Cell) -> None:
+        """Write the receipt of a cell that is not run."""
+        status = "left_out" if cell.left_out else "skipped"
+        self.frames.write("cell", index=cell.index, attempt=1, status=status, wall_s=0.0)
 
     async def run_cell(self, cell: Cell) -> Outcome:
         """Run one cell within its limit and what is left of the total."""
-        outcome = await self.session.run_cell(cell.source, min(self.box.limits.cell_s, self.left_s))
+        source = cell.source
+        if cell.module:
+            source = request("module", {"path": cell.module, "folder": str(self.folder)})
+        outcome = await self.session.run_cell(source, min(self.box.limits.cell_s, self.left_s))
         self.status[cell.index] = outcome.status
         if outcome.dead:
             self.deaths.append(outcome.status)
@@ -282,8 +268,9 @@ class Run:
             return failure("NoRoom", f"the probe could not be written: {error.strerror}")
         told = {"ask": str(ask), "reply": str(reply), "seed": self.box.seed}
         told["value_bytes"] = int(self.box.limits.value_mib * MIB)
-        work = self.session.ask("probe", told)
-        late, _ = await self.session.bounded(work, min(probe.time_s, self.left_s))
+        time_s = min(probe.time_s, self.left_s)
+        work = self.session.ask("probe", told | {"time_s": time_s})
+        late, _ = await self.session.bounded(work, time_s)
         answer = read_reply(reply, min(int(self.box.limits.value_mib * MIB), self.room))
         with contextlib.suppress(OSError):
             ask.unlink()

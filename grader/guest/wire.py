@@ -1,8 +1,7 @@
-"""Bytes in and out: the box on standard input, frames on standard output, encoded values in both.
+"""Bytes out and in: frames on standard output, and encoded values, which the box holds too.
 
 value := u32 JSON length | JSON list of nodes | blobs; node 0 is the root, children follow parents
 frame := "NGE1" | u32 header length | u64 payload length | header | payload | 16 bytes HMAC-SHA256
-box   := 32 byte key | u64 JSON length | JSON | u64 blob length | blobs
 """
 
 from __future__ import annotations
@@ -12,127 +11,19 @@ import hmac
 import json
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 MAGIC = b"NGE1"
-KEY_BYTES = 32
 MAC_BYTES = 16
-PROTOCOL = 1
 MAX_NODES = 200_000
 FUNCTIONS = frozenset(
     ("torch.relu", "torch.sigmoid", "torch.tanh", "torch.sin", "torch.exp", "identity")
 )
 """The functions that a request may hold."""
-SENT = frozenset(
-    (
-        *("null", "bool", "int", "float", "complex", "str", "formula", "bytes"),
-        *("list", "tuple", "set", "dict", "array"),
-    )
-)
-"""The other kinds of nodes that it may hold."""
 
 
 class TooLarge(Exception):
     """A value is larger, longer or more deeply nested than may cross."""
-
-
-class BoxError(Exception):
-    """Standard input did not hold a box that this guest can read."""
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """A code cell and its place in the notebook."""
-
-    index: int
-    source: str
-
-
-@dataclass(frozen=True, slots=True)
-class Probe:
-    """A question for the namespace: an encoded request, and seconds to answer it."""
-
-    id: str
-    time_s: float
-    request: bytes
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """Ceilings of the run: seconds, mebibytes, kibibytes."""
-
-    cell_s: float
-    total_s: float
-    memory_mib: float
-    value_mib: float
-    evidence_mib: float
-    text_kib: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Box:
-    """All that the host sends, once, before the first cell."""
-
-    key: bytes
-    cells: tuple[Cell, ...]
-    probes: tuple[Probe, ...]
-    limits: Limits
-    seed: int
-    threads: int
-    gpu: bool
-    watch_memory: bool
-
-
-def read_box(stream: BinaryIO) -> Box:
-    """Read the whole box.
-
-    Raises:
-        BoxError: the stream ended early, or speaks another protocol.
-    """
-
-    def take(size: int) -> bytes:
-        data = stream.read(size)
-        if len(data) != size:
-            raise BoxError(f"the box is cut short: expected {size} more bytes, found {len(data)}")
-        return data
-
-    key = take(KEY_BYTES)
-    head = take(struct.unpack(">Q", take(8))[0])
-    blob = take(struct.unpack(">Q", take(8))[0])
-    try:
-        return _box(key, json.loads(head), blob)
-    except (ValueError, LookupError, TypeError, struct.error) as error:
-        raise BoxError(f"the box is malformed: {type(error).__name__}: {error}") from error
-
-
-def _box(key: bytes, told: dict[str, Any], blob: bytes) -> Box:
-    if told["protocol"] != PROTOCOL:
-        raise BoxError(f"expected protocol {PROTOCOL}, found {told['protocol']!r}")
-    probes = (
-        Probe(p["id"], float(p["time_s"]), blob[p["offset"] : p["offset"] + p["size"]])
-        for p in told["probes"]
-    )
-    return Box(
-        key=key,
-        cells=tuple(Cell(cell["index"], cell["source"]) for cell in told["cells"]),
-        probes=tuple(map(_possible, probes)),
-        limits=Limits(**{name: told["limits"][name] for name in Limits.__dataclass_fields__}),
-        seed=told["seed"],
-        threads=told["threads"],
-        gpu=told["gpu"],
-        watch_memory=told["watch_memory"],
-    )
-
-
-def _possible(probe: Probe) -> Probe:
-    """The same probe; one that no kernel could decode is a mistake of the host's, told at once."""
-    (length,) = struct.unpack(">I", probe.request[:4])
-    for tag, *rest in json.loads(probe.request[4 : 4 + length]):
-        function = tag == "opaque" and rest[0] == "function" and rest[1] in FUNCTIONS
-        if tag not in SENT and not function:
-            raise ValueError(f"a request cannot hold {' '.join([tag, *map(str, rest[:2])])}")
-    return probe
 
 
 class FrameWriter:
@@ -245,14 +136,16 @@ def decode(
     data: bytes,
     array: Callable[[str, str, list[int], memoryview], Any],
     function: Callable[[str], Any],
+    make: Callable[[str, dict[str, Any]], Any],
 ) -> Any:
     """Read a value that the host wrote, so without the checks an untrusted side would need.
 
     Args:
-        data: An encoded value: Python scalars and containers, arrays, formulas (as text), and the
-            functions of `FUNCTIONS`.
+        data: An encoded value: Python scalars and containers, arrays, formulas (as text), the
+            functions of `FUNCTIONS`, and objects to make.
         array: Builds a tensor from origin, dtype, shape and little-endian bytes.
         function: Finds a function by its name.
+        make: Makes an object from the name of its class and arguments by name.
     """
     (length,) = struct.unpack(">I", data[:4])
     nodes = json.loads(data[4 : 4 + length])
@@ -284,6 +177,8 @@ def decode(
         if tag == "array":
             origin, dtype, shape, offset, size = rest
             return array(origin, dtype, shape, blobs[offset : offset + size])
+        if tag == "made":
+            return make(value(rest[0]), value(rest[1]))
         if tag == "opaque" and rest[1] in FUNCTIONS:
             return function(rest[1])
         raise ValueError(f"a request cannot hold a {tag}")

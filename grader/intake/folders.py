@@ -1,16 +1,21 @@
-"""Plain folders: `submissions/<slug>/<student>/<slug>.ipynb`."""
+"""Plain folders: `submissions/<slug>/<student>/`, with the notebooks and files that are asked."""
 
 from __future__ import annotations
 
+import re
 import unicodedata
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 from grader.errors import InputError, SubmissionError
-from grader.intake.notebook import read_notebook
-from grader.submission import Submission
+from grader.intake.files import LITTER, Listed, list_files, read_files
+from grader.intake.notebook import MAX_SOURCE_BYTES, read_notebook
+from grader.submission import USUAL, Cell, CellKind, Layout, Submission
+
+#: Folders in folders that an archive may have put around what was handed in.
+MAX_WRAPPING = 4
 
 
 def assignments_in(folder: Path, slugs: list[str]) -> list[tuple[str, Path]]:
@@ -44,10 +49,12 @@ class Handed:
     Args:
         folder: The assignment's folder of students.
         slug: The assignment.
+        layout: Which files are asked for, and which cells are not run.
     """
 
     folder: Path
     slug: str
+    layout: Layout = USUAL
 
     @cached_property
     def students(self) -> list[str]:
@@ -60,7 +67,7 @@ class Handed:
 
     def read(self, student: str) -> Submission:
         """Read what a student handed in; what cannot be read says so in `problem`."""
-        return read_submission(self.folder / self._names[student], self.slug)
+        return read_submission(self.folder / self._names[student], self.slug, self.layout)
 
     def __iter__(self) -> Iterator[Submission]:
         """Read them all, one after the other."""
@@ -86,36 +93,185 @@ class Handed:
         return names
 
 
-def read_submission(folder: Path, slug: str) -> Submission:
-    """Read one student's folder."""
+def read_submission(
+    folder: Path, slug: str, layout: Layout = USUAL, notebook: str = ""
+) -> Submission:
+    """Read one student's folder.
+
+    Args:
+        folder: What they handed in.
+        slug: The assignment.
+        layout: Which files are asked for, and which cells are not run.
+        notebook: Name of the one notebook to read, whatever it is called.
+    """
     student = unicodedata.normalize("NFC", folder.name)
     try:
-        path = _notebook_in(folder, slug)
-        if path is None:
-            problem = "nothing was handed in"
-            return Submission(student=student, assignment=slug, problem=problem, missing=True)
-        notebook = read_notebook(path)
+        parts = _read(folder, slug, layout, notebook)
     except SubmissionError as error:
         return Submission(student=student, assignment=slug, problem=str(error))
-    notes = notebook.notes
-    if path.name != f"{slug}.ipynb":
-        notes = (f"{path.name} was taken for {slug}.ipynb", *notes)
-    return Submission(student=student, assignment=slug, cells=notebook.cells, notes=notes)
+    if parts is None:
+        problem = "nothing was handed in"
+        return Submission(student=student, assignment=slug, problem=problem, missing=True)
+    return replace(parts, student=student, assignment=slug)
 
 
-def _notebook_in(folder: Path, slug: str) -> Path | None:
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What is asked for: where it was found, and what was not.
+
+    Args:
+        modules: Asked path to the path where it lies.
+        notebooks: Asked name to the name under which it was handed in, in order.
+        absent: What was not found.
+        notes: What was taken for what.
+        several: Whether a cell's number alone does not say where it stands.
+    """
+
+    modules: dict[str, str]
+    notebooks: dict[str, str]
+    absent: tuple[str, ...]
+    notes: tuple[str, ...]
+    several: bool
+
+
+def _read(folder: Path, slug: str, layout: Layout, notebook: str) -> Submission | None:
     if folder.is_symlink():
         raise SubmissionError("the student's folder is a link, not a folder")
+    usual = [f"{name}.ipynb" for name in layout.notebooks or (slug,)]
+    root, inside = _root(folder, {*usual, *layout.files})
+    names = _names_in(root)
+    if all(name.startswith(".") for name in names):
+        return None
+    listed = list_files(root, layout.ours)
+    needed = bool(layout.notebooks or notebook or not layout.files)
+    wanted = usual if needed else [name for name in usual if name in names]
+    asked = _find(wanted, layout, listed, names, notebook)
+    files = read_files(root, listed, list(asked.modules.values()))
+    cells, notes = _cells(root, asked, layout)
+    sources = {file.path: file.data for file in files}
+    return Submission(
+        student="",
+        assignment=slug,
+        cells=(*(_module_cell(path, sources[path]) for path in asked.modules.values()), *cells),
+        files=files,
+        notes=(
+            *([f"the files were taken from the folder {inside}"] if inside else []),
+            *asked.notes,
+            *notes,
+            *listed.notes,
+        ),
+        absent=asked.absent,
+    )
+
+
+def _find(
+    wanted: Sequence[str], layout: Layout, listed: Listed, names: Sequence[str], notebook: str
+) -> _Asked:
+    """Find the asked modules and notebooks.
+
+    Raises:
+        SubmissionError: nothing of it is there, or it is not clear which notebook is meant.
+    """
+    modules, notes = _modules(layout.files, listed)
+    notebooks = {wanted[0]: notebook} if notebook else _notebooks(wanted, names)
+    asked = [*layout.files, *wanted]
+    absent = tuple(name for name in asked if name not in modules and name not in notebooks)
+    if len(absent) == len(asked):
+        some = ", ".join([name for name in names if not name.startswith(".")][:5])
+        what = "nothing that is asked for" if layout.files else "no notebook"
+        raise SubmissionError(f"{what}: expected {', '.join(asked)}, found {some}")
+    return _Asked(
+        modules=modules,
+        notebooks=notebooks,
+        absent=absent,
+        notes=(*(f"{name} was not handed in" for name in absent), *notes),
+        several=len(wanted) > 1 or bool(layout.files),
+    )
+
+
+def _root(folder: Path, wanted: Iterable[str]) -> tuple[Path, str]:
+    """Where the asked files lie: the folder, or the only one in it, as archives often have it."""
+    inside = folder
+    for _ in range(MAX_WRAPPING):
+        visible = [name for name in _names_in(inside) if _counts(name)]
+        if len(visible) != 1 or any((inside / name).exists() for name in wanted):
+            break
+        one = inside / visible[0]
+        if one.is_symlink() or not one.is_dir() or one.suffix == ".ipynb":
+            break
+        inside = one
+    else:
+        return folder, ""
+    found = any((inside / name).exists() for name in wanted) or list(inside.glob("*.ipynb"))
+    if inside == folder or not found:
+        return folder, ""
+    return inside, inside.relative_to(folder).as_posix()
+
+
+def _counts(name: str) -> bool:
+    return not name.startswith(".") and name not in LITTER
+
+
+def _names_in(folder: Path) -> list[str]:
     try:
-        names = sorted(path.name for path in folder.iterdir())
+        return sorted(path.name for path in folder.iterdir())
     except OSError as error:
         raise SubmissionError(f"the folder cannot be read: {error.strerror}") from error
-    if f"{slug}.ipynb" in names:
-        return folder / f"{slug}.ipynb"
-    notebooks = [name for name in names if name.endswith(".ipynb") and not name.startswith(".")]
-    if len(notebooks) > 1:
-        listed = ", ".join(notebooks[:5])
-        raise SubmissionError(f"several notebooks and none is named {slug}.ipynb: {listed}")
-    if not notebooks and any(not name.startswith(".") for name in names):
-        raise SubmissionError(f"no notebook: expected {slug}.ipynb, found {', '.join(names[:5])}")
-    return folder / notebooks[0] if notebooks else None
+
+
+def _notebooks(wanted: Sequence[str], names: Sequence[str]) -> dict[str, str]:
+    """The names under which the asked notebooks were handed in; one may have another name."""
+    there = {name: name for name in wanted if name in names}
+    lacking = [name for name in wanted if name not in names]
+    others = [n for n in names if n.endswith(".ipynb") and n[0] != "." and n not in wanted]
+    if len(lacking) == 1 and len(others) == 1:
+        there[lacking[0]] = others[0]
+    elif lacking and others:
+        listed, named = ", ".join(others[:5]), " or ".join(lacking)
+        raise SubmissionError(f"several notebooks and none is named {named}: {listed}")
+    return {name: there[name] for name in wanted if name in there}
+
+
+def _modules(wanted: Sequence[str], listed: Listed) -> tuple[dict[str, str], list[str]]:
+    """Where the asked modules lie; one that lies elsewhere is taken if it is the only such file."""
+    there, notes = {}, []
+    for path in wanted:
+        name = path.rpartition("/")[2]
+        alike = [found for found in listed.sizes if found.rpartition("/")[2] == name]
+        if path in listed.sizes:
+            there[path] = path
+        elif len(alike) == 1 and alike[0] not in wanted:
+            there[path] = alike[0]
+            notes.append(f"{alike[0]} was taken for {path}")
+    return there, notes
+
+
+def _cells(root: Path, found: _Asked, layout: Layout) -> tuple[list[Cell], list[str]]:
+    """The cells of all notebooks in order, and what had to be repaired."""
+    cells: list[Cell] = []
+    notes: list[str] = []
+    for asked, name in found.notebooks.items():
+        notebook = read_notebook(root / name)
+        notes += [f"{name} was taken for {asked}"] if name != asked else []
+        notes += notebook.notes
+        for number, cell in enumerate(notebook.cells, start=1):
+            place = f"cell {number} of {name}" if found.several else ""
+            cells.append(replace(cell, place=place, left_out=_left_out(cell, layout)))
+    return cells, notes
+
+
+def _left_out(cell: Cell, layout: Layout) -> str:
+    if cell.kind is not CellKind.CODE:
+        return ""
+    tagged = next((tag for tag in cell.tags if tag in layout.tags), "")
+    if tagged:
+        return f"tagged {tagged}"
+    found = next((text for text in layout.matching if re.search(text, cell.source)), "")
+    return f"the assignment leaves out cells with {found}" if found else ""
+
+
+def _module_cell(path: str, data: bytes) -> Cell:
+    if len(data) > MAX_SOURCE_BYTES:
+        raise SubmissionError(f"{path} has more than {MAX_SOURCE_BYTES >> 20} MiB of source")
+    source = data.decode("utf-8-sig", "replace")
+    return Cell(CellKind.CODE, source, place=path, module=path)

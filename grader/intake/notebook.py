@@ -12,7 +12,7 @@ from typing import Any
 from grader.errors import SubmissionError
 from grader.submission import Cell, CellKind
 
-MAX_BYTES = 20 << 20
+MAX_MIB = 20
 MAX_CELLS = 2000
 MAX_SOURCE_BYTES = 4 << 20
 
@@ -34,8 +34,8 @@ def read_notebook(path: Path) -> Notebook:
     return parse_notebook(read_regular(path), path.name)
 
 
-def read_regular(path: Path) -> bytes:
-    """Read a regular file of at most 20 MiB without following links or waiting on pipes.
+def read_regular(path: Path, at_most_mib: int = MAX_MIB) -> bytes:
+    """Read a regular file of limited size without following links or waiting on pipes.
 
     Raises:
         SubmissionError: it is something else.
@@ -52,11 +52,12 @@ def read_regular(path: Path) -> bytes:
         if not stat.S_ISREG(status.st_mode):
             raise SubmissionError(f"{path.name} is not a regular file")
         mib = status.st_size / 2**20
-        if status.st_size > MAX_BYTES:
-            says = f"{path.name} has {mib:.0f} MiB, at most 20 are read: clear outputs"
+        if status.st_size > at_most_mib << 20:
+            hint = ": clear outputs" if path.suffix == ".ipynb" else ""
+            says = f"{path.name} has {mib:.0f} MiB, at most {at_most_mib} are read{hint}"
             raise SubmissionError(says)
         with os.fdopen(handle, "rb", closefd=False) as file:
-            return file.read(MAX_BYTES + 1)
+            return file.read((at_most_mib << 20) + 1)
     finally:
         os.close(handle)
 
@@ -116,9 +117,17 @@ def _cell(written: Any) -> Cell:
         level = level if isinstance(level, int) and 1 <= level <= 6 else 1
         return Cell(CellKind.MARKDOWN, "#" * level + " " + _text(written.get("source")))
     if kind == "code":
-        return Cell(CellKind.CODE, _text(written.get("source", written.get("input"))))
+        return Cell(
+            CellKind.CODE, _text(written.get("source", written.get("input"))), _tags(written)
+        )
     source = _text(written.get("source"))
     return Cell(CellKind.MARKDOWN if kind == "markdown" else CellKind.RAW, source)
+
+
+def _tags(written: dict[str, Any]) -> tuple[str, ...]:
+    metadata = written.get("metadata")
+    tags = _list(metadata.get("tags")) if isinstance(metadata, dict) else []
+    return tuple(_text(tag) for tag in tags if isinstance(tag, str))
 
 
 def _text(written: Any) -> str:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from grader.plan import Limits
+from grader.submission import USUAL, Layout
 
 UNITS_S = {"s": 1, "sec": 1, "min": 60, "h": 3600}
 UNITS_MIB = {"MiB": 1, "GiB": 1024, "MB": 1, "GB": 1024}
@@ -59,6 +60,27 @@ class LimitsModel(Strict):
             memory_mib=self.memory,
             gpu=self.gpu == "required",
         )
+
+
+def _pattern(given: Any) -> Any:
+    try:
+        re.compile(str(given))
+    except re.error as error:
+        raise ValueError(f"a regular expression ({error})") from error
+    return given
+
+
+Module = Annotated[str, Field(pattern=r"^([A-Za-z0-9_-]+/)*[A-Za-z0-9_-]+\.py$")]
+Pattern = Annotated[str, BeforeValidator(_pattern)]
+
+
+class SkipModel(Strict):
+    """Which cells are not run at grading."""
+
+    tags: tuple[str, ...] = USUAL.tags
+    """Tags of a notebook's cells."""
+    matching: tuple[Pattern, ...] = ()
+    """Regular expressions that are looked for in the source of a cell."""
 
 
 class Mistake(Strict):
@@ -139,6 +161,8 @@ class Rubric:
     """The text it was read from."""
     cap: float | None = None
     """The most that a student's total can be, bonus included."""
+    layout: Layout = USUAL
+    """Which files are handed in, and which cells are not run."""
 
     @property
     def checks(self) -> tuple[Check, ...]:
@@ -186,4 +210,18 @@ class RubricModel(Strict):
     reveal: bool | None = None
     """Whether students may read expected values; by default only counterexamples of formulas."""
     limits: LimitsModel = LimitsModel()
+    notebooks: tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")], ...] = ()
+    """Names of the notebooks, without suffix, in order; the assignment's own if left out."""
+    files: tuple[Module, ...] = ()
+    """Modules that are loaded, in order, into what checks look at."""
+    skip: SkipModel = SkipModel()
     questions: tuple[QuestionModel, ...] = Field(min_length=1)
+
+    def layout(self) -> Layout:
+        """What is handed in, as intake needs it."""
+        return Layout(
+            notebooks=self.notebooks,
+            files=self.files,
+            tags=self.skip.tags,
+            matching=self.skip.matching,
+        )

@@ -47,7 +47,15 @@ class Sandbox(Protocol):
     watch_memory: bool
     """Whether the guest itself must hold the memory limit, because no cgroup does."""
 
-    def run(self, box: bytes, reader: FrameReader, *, limits: Limits, data: Path | None) -> Stopped:
+    def run(
+        self,
+        box: bytes,
+        reader: FrameReader,
+        *,
+        limits: Limits,
+        data: Path | None,
+        lib: Path | None = None,
+    ) -> Stopped:
         """Start the guest, feed it the box, pass what it writes to the reader, return at its end.
 
         Reads until the guest's output ends, until `reader.deadline()` passes or until
@@ -59,6 +67,7 @@ class Sandbox(Protocol):
             reader: Takes the guest's standard output as it comes.
             limits: What the sandbox itself must enforce: memory, processes, scratch space, GPU.
             data: Folder to show read-only as `data/` in the working folder, or None.
+            lib: Folder to show read-only as `.lib/` there, or None.
 
         Raises:
             SandboxFault: the machinery failed. Never raised for what the student's code did.

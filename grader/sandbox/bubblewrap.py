@@ -1,6 +1,6 @@
 """Run the guest in namespaces of its own, without a daemon: bubblewrap, on Linux, not as root.
 
-Covers: no network, no rights, no host files but `/usr`, this Python and the course's data (all
+Covers: no network, no rights, no host files but `/usr`, this Python and folders of the course (all
 read-only), fixed environment, limits on processes, open files and scratch space; the same list of
 system calls as in a container; all processes die with the box.
 
@@ -19,7 +19,7 @@ import stat
 import subprocess
 import sys
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from grader.errors import InputError, SandboxFault
@@ -75,7 +75,7 @@ def _try(program: str) -> str:
     """Start a Python that does nothing, in a box like any other."""
     filter_fd = _as_file(seccomp.compiled(seccomp.profile_text()))
     try:
-        flags = arguments(Limits(), None, filter_fd, visible())
+        flags = arguments(Limits(), {}, filter_fd, visible())
         command = [program, *flags, "--", sys.executable, "-I", "-c", "pass"]
         done = subprocess.run(
             command,
@@ -121,14 +121,24 @@ class BubblewrapSandbox:
         self._running: set[subprocess.Popen[bytes]] = set()
         self._lock, self._closed = threading.Lock(), False
 
-    def run(self, box: bytes, reader: FrameReader, *, limits: Limits, data: Path | None) -> Stopped:
+    def run(
+        self,
+        box: bytes,
+        reader: FrameReader,
+        *,
+        limits: Limits,
+        data: Path | None,
+        lib: Path | None = None,
+    ) -> Stopped:
         """See `Sandbox.run`."""
-        if data is not None and not os.access(data, os.R_OK | os.X_OK):
-            raise SandboxFault(f"{data}: the course's data cannot be read")
+        shown = _shown(data, lib)
+        for folder in shown.values():
+            if not os.access(folder, os.R_OK | os.X_OK):
+                raise SandboxFault(f"{folder}: this folder of the course cannot be read")
         with self._lock:  # so that `close` misses nothing
             if self._closed:
                 raise SandboxFault("the sandbox is closed")
-            process = self._start(limits, data)
+            process = self._start(limits, shown)
             self._running.add(process)
         try:
             return converse(process, box, reader, process.kill)
@@ -144,9 +154,9 @@ class BubblewrapSandbox:
         for process in running:
             process.kill()
 
-    def _start(self, limits: Limits, data: Path | None) -> subprocess.Popen[bytes]:
+    def _start(self, limits: Limits, shown: Mapping[str, Path]) -> subprocess.Popen[bytes]:
         filter_fd = _as_file(self._filter)
-        flags = arguments(limits, data, filter_fd, self._visible)
+        flags = arguments(limits, shown, filter_fd, self._visible)
         inner = ["prlimit", f"--nproc={limits.processes}", "--", *self.command]
         try:
             return subprocess.Popen(
@@ -172,13 +182,13 @@ def _outer_limits(limits: Limits) -> list[str]:
 
 
 def arguments(
-    limits: Limits, data: Path | None, filter_fd: int, visible: Iterable[Path]
+    limits: Limits, shown: Mapping[str, Path], filter_fd: int, visible: Iterable[Path]
 ) -> list[str]:
     """Give bubblewrap's options for one box, in the order in which it obeys them.
 
     Args:
         limits: For scratch space, threads and GPU.
-        data: The course's data, or None.
+        shown: Folders of the course, by their names in the working folder.
         filter_fd: Open file with the compiled filter of system calls.
         visible: Folders of the host to show, read-only, under their own names.
     """
@@ -198,8 +208,8 @@ def arguments(
     # `--dev` itself is a writable file system of half the memory.
     told += ["--remount-ro", "/dev", *_space("/tmp", TMP_MIB, "1777")]  # noqa: S108 - inside
     told += _space(environment.WORK, limits.scratch_mib, "0700")
-    if data is not None:
-        told += ["--ro-bind", str(data.resolve()), f"{environment.WORK}/data"]
+    for name, folder in shown.items():
+        told += ["--ro-bind", str(folder.resolve()), f"{environment.WORK}/{name}"]
     variables = environment.variables(
         work=environment.WORK,
         path=os.pathsep.join([str(Path(sys.executable).parent), "/usr/bin", "/bin"]),
@@ -228,6 +238,11 @@ def visible() -> tuple[Path, ...]:
                     f"{private} too; make a virtual environment in a folder of its own"
                 )
     return (usr, *outside)
+
+
+def _shown(data: Path | None, lib: Path | None) -> dict[str, Path]:
+    named = {environment.DATA: data, environment.LIB: lib}
+    return {name: folder for name, folder in named.items() if folder is not None}
 
 
 def _links_of_the_root() -> list[str]:

@@ -1,7 +1,7 @@
 """Run the guest in a container of its own, one for each submission.
 
 Covers: everything that the policy in `grader/sandbox/policy.py` names. No network, no rights, no
-host files but the course's data (read-only), a read-only root, and limits on memory, processes,
+host files but folders of the course (read-only), a read-only root, and limits on memory, processes,
 CPU, scratch space and open files that the host's kernel holds; all processes die with the box.
 
 Does not cover: a bug in the host's kernel or in runc (another `runtime`, such as gVisor, narrows
@@ -15,7 +15,7 @@ import queue
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,7 @@ from grader.sandbox.engine import (
     translated,
     unreadable,
 )
+from grader.sandbox.environment import DATA, LIB
 from grader.sandbox.image import runner_image
 from grader.sandbox.pipes import Conversation, Tail, start
 from grader.sandbox.policy import Request, assert_policy
@@ -100,11 +101,19 @@ class DockerSandbox:
         self._inherited = [text.split("=", 1)[0] for text in described["Config"]["Env"] or ()]
         self._seccomp = profile_text()
 
-    def run(self, box: bytes, reader: FrameReader, *, limits: Limits, data: Path | None) -> Stopped:
+    def run(
+        self,
+        box: bytes,
+        reader: FrameReader,
+        *,
+        limits: Limits,
+        data: Path | None,
+        lib: Path | None = None,
+    ) -> Stopped:
         """See `Sandbox.run`."""
         with self._gpu(limits) as gpu:
             begun = reader.started = time.monotonic()  # waiting for a GPU is nobody's time
-            request = self._request(limits, data, gpu)
+            request = self._request(limits, {DATA: data, LIB: lib}, gpu)
             container = self._create(request)
             try:
                 if self._closed:  # looked at after it was made: `close` removes what it finds
@@ -151,7 +160,9 @@ class DockerSandbox:
                 f"{', '.join(sorted(known))}; register it in the engine's daemon.json"
             )
 
-    def _request(self, limits: Limits, data: Path | None, gpu: str | None) -> Request:
+    def _request(
+        self, limits: Limits, course: Mapping[str, Path | None], gpu: str | None
+    ) -> Request:
         longest_s = limits.start_s + limits.total_s + limits.slack_s + GRACE_S
         variables = environment.variables(
             work=environment.WORK,
@@ -166,7 +177,7 @@ class DockerSandbox:
             inherited=tuple(name for name in self._inherited if name not in variables),
             limits=limits,
             seccomp=self._seccomp,
-            data=self._checked(data) if data else None,
+            shown={name: self._checked(folder) for name, folder in course.items() if folder},
             runtime=self.runtime,
             gpu=gpu,
             labels={
@@ -175,9 +186,9 @@ class DockerSandbox:
             },
         )
 
-    def _checked(self, data: Path) -> Path:
-        """Refuse data that the student's user could not read; that would look like their doing."""
-        whole = data.resolve()
+    def _checked(self, folder: Path) -> Path:
+        """Refuse a folder that the student's user cannot read; it would look like their doing."""
+        whole = folder.resolve()
         if whole not in self._readable:
             if barred := unreadable(whole):
                 raise InputError(

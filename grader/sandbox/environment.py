@@ -11,6 +11,8 @@ from pathlib import Path
 DOCKER_PATH = "/opt/grader/bin:/usr/local/bin:/usr/bin:/bin"
 WORK = "/work"
 """Working folder in a sandbox that has a file system of its own."""
+DATA, LIB = "data", ".lib"
+"""Folders in it that are the course's: its data, and packages that stand in for missing ones."""
 GUEST = "/opt/grader/guest/main.py"
 """Where such a sandbox keeps the guest."""
 GUEST_ON_HOST = Path(__file__).parents[1] / "guest" / "main.py"

@@ -53,7 +53,8 @@ class Request:
     limits: Limits
     seccomp: str
     """Text of the profile; engines take no path."""
-    data: Path | None = None
+    shown: Mapping[str, Path] = field(default_factory=dict)
+    """Folders of the course, read-only, by their names in the working folder."""
     runtime: str | None = None
     gpu: str | None = None
     """The one GPU that it may use, as the engine names it."""
@@ -84,7 +85,7 @@ class Request:
             # No fsize: it also cuts shared memory. No nproc: it counts a uid over all containers.
             "Ulimits": [_ulimit("core", 0), _ulimit("nofile", OPEN_FILES)],
             "LogConfig": {"Type": "none", "Config": {}},
-            "Mounts": [_data_mount(self.data)] if self.data else [],
+            "Mounts": [_mount(name, folder) for name, folder in sorted(self.shown.items())],
             "DeviceRequests": [_gpu_request(self.gpu)] if self.gpu else [],
         }
         return asked | ({"Runtime": self.runtime} if self.runtime else {})
@@ -178,9 +179,10 @@ def _config_differences(seen: Mapping[str, Any], request: Request) -> list[str]:
 
 def _mount_differences(mounts: list[Mapping[str, Any]], request: Request) -> list[str]:
     seen = [(m.get("Type"), m.get("Source"), m.get("Destination"), m.get("RW")) for m in mounts]
-    asked = [("bind", str(request.data), f"{WORK}/data", False)] if request.data else []
+    asked = [("bind", str(at), f"{WORK}/{name}", False) for name, at in request.shown.items()]
+    asked.sort(key=str)
     # Newer engines list the temporary file systems here too.
-    seen = [mount for mount in seen if mount[0] != "tmpfs"]
+    seen = sorted((mount for mount in seen if mount[0] != "tmpfs"), key=str)
     return [] if seen == asked else [f"Mounts: expected {asked}, found {seen}"]
 
 
@@ -202,8 +204,8 @@ def _ulimit(name: str, value: int) -> dict[str, Any]:
     return {"Name": name, "Soft": value, "Hard": value}
 
 
-def _data_mount(data: Path) -> dict[str, Any]:
-    return {"Type": "bind", "Source": str(data), "Target": f"{WORK}/data", "ReadOnly": True}
+def _mount(name: str, folder: Path) -> dict[str, Any]:
+    return {"Type": "bind", "Source": str(folder), "Target": f"{WORK}/{name}", "ReadOnly": True}
 
 
 def _gpu_request(gpu: str) -> dict[str, Any]:

@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import psutil
@@ -41,7 +41,7 @@ class ProcessSandbox:
     Files of one run, removed at its end::
 
         <temporary>/grader-*/
-          work/        working folder and home; a copy of the course's data in `data/`
+          work/        working folder and home; copies of the course's folders in `data/`, `.lib/`
           tmp/         temporary files
 
     Args:
@@ -58,9 +58,17 @@ class ProcessSandbox:
         self._running: dict[int, str] = {}
         self._lock, self._closed = threading.Lock(), False
 
-    def run(self, box: bytes, reader: FrameReader, *, limits: Limits, data: Path | None) -> Stopped:
+    def run(
+        self,
+        box: bytes,
+        reader: FrameReader,
+        *,
+        limits: Limits,
+        data: Path | None,
+        lib: Path | None = None,
+    ) -> Stopped:
         """See `Sandbox.run`."""
-        with _folder(data) as base:
+        with _folder({environment.DATA: data, environment.LIB: lib}) as base:
             work = str(base / "work")
             with self._lock:  # so that `close` misses nothing
                 if self._closed:
@@ -147,27 +155,31 @@ def _strays(work: str) -> Iterator[psutil.Process]:
 
 
 @contextlib.contextmanager
-def _folder(data: Path | None) -> Iterator[Path]:
+def _folder(course: Mapping[str, Path | None]) -> Iterator[Path]:
     """Make the files of one run.
 
+    Args:
+        course: Folders of the course, by their names in the working folder.
+
     Raises:
-        SandboxFault: the disk is full, or the data cannot be read.
+        SandboxFault: the disk is full, or one of the folders cannot be read.
     """
     with tempfile.TemporaryDirectory(prefix="grader-", ignore_cleanup_errors=True) as name:
         base = Path(name)
         try:
             (base / "work").mkdir()
             (base / "tmp").mkdir()
-            if data is not None:
-                _copy(data, base / "work" / "data")
+            for shown, folder in course.items():
+                if folder is not None:
+                    _copy(folder, base / "work" / shown)
         except (OSError, shutil.Error) as error:
             raise SandboxFault(f"the working folder cannot be made: {error}") from error
         yield base
 
 
-def _copy(data: Path, there: Path) -> None:
-    """Copy the course's data, which a link would let a notebook change, and take write rights."""
-    shutil.copytree(data, there)
+def _copy(folder: Path, there: Path) -> None:
+    """Copy a folder, which a link would let a notebook change, and take the rights to write."""
+    shutil.copytree(folder, there)
     for root, _, files in os.walk(there):
         for name in files:
             Path(root, name).chmod(0o444)
