@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from grader.errors import ProtocolViolation
-from grader.values import Formula, Opaque, Table, Tensor, Value
+from grader.values import Formula, Made, Opaque, Table, Tensor, Value
 
 #: Dtypes that may cross, with the number of bytes an element takes. `bfloat16` travels as raw bits.
 ITEM_BYTES = {
@@ -90,6 +90,8 @@ def encode(value: Value) -> bytes:
                 return ["table", add(item.columns), columns, add(item.index)]
             case Formula():
                 return ["formula", *text(item.text)]
+            case Made():  # only into a sandbox: `decode` knows no such node
+                return ["made", add(item.of), add(item.args)]
             case Opaque():
                 return ["opaque", item.kind, item.name, *text(item.detail)]
         raise TypeError(f"not a plain value: {type(item).__name__}")

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from grader.errors import InputError
-from grader.values import Formula, Tensor, Value, describe
+from grader.values import Formula, Made, Opaque, Tensor, Value, describe
 
 
 def to_json(value: Value) -> Any:
@@ -32,6 +32,10 @@ def to_json(value: Value) -> Any:
             return {"tensor": data, "dtype": value.dtype, "shape": list(value.shape)}
         case Formula():
             return {"formula": value.text}
+        case Made():
+            return {"made": value.of, "with": to_json(value.args)}
+        case Opaque(kind="function", name=name) if name.startswith("torch."):
+            return {"function": name}
     raise InputError(f"{describe(value)} cannot be given to students as a public result")
 
 
@@ -54,6 +58,10 @@ def from_json(written: Any) -> Value:
             return {_key(item) for item in items}
         case {"formula": str(text)}:
             return Formula(text)
+        case {"made": str(of), "with": dict(args)}:
+            return Made(of, {name: from_json(item) for name, item in args.items()})
+        case {"function": str(name)}:
+            return Opaque("function", name)
         case list():
             return [from_json(item) for item in written]
         case dict():

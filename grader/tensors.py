@@ -7,7 +7,8 @@ reference is first called.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Mapping, Sequence
+import random
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -15,106 +16,98 @@ import pandas as pd
 import torch
 
 from grader.errors import ReferenceFault
-from grader.values import Formula, Opaque, Table, Tensor, Value
+from grader.values import Formula, Made, Opaque, Table, Tensor, Value
+
+Find = Callable[[str], Any]
+"""Gives what the reference defines under a name."""
 
 
-def draw_weights(kind: Any, build: Mapping[str, Value], seed: int) -> dict[str, Tensor]:
-    """Initial values of a model's parameters plus normal noise of 0.1, by name."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        model = _invoke(kind, build)
-        return {
-            key: _tensor(parameter.detach() + 0.1 * torch.randn_like(parameter))
-            for key, parameter in model.named_parameters()
-        }
+def answer(target: Any, request: Mapping[str, Value], name: str, find: Find) -> Value:
+    """What a call gives, with all seeds at zero; see `Reference.answer`."""
+    _seed()
+    owner = invoke(target, request["build"], find) if "build" in request else target
+    if isinstance(owner, torch.nn.Module):
+        owner.eval()
+    called = getattr(owner, request["method"]) if "method" in request else owner
+    times = range(request.get("repeat", 1))
+    results = [plain(invoke(called, request["args"], find), name) for _ in times]
+    return results if "repeat" in request else results[0]
 
 
-def call(function: Any, args: Mapping[str, Value], name: str) -> Value:
-    """What a function returns for arguments by name, with torch's seed at zero."""
+def holds(predicate: Any, result: Value, args: Mapping[str, Value], find: Find) -> bool | str:
+    """What a predicate says of a result; see `Reference.holds`."""
+    _seed()
+    first, taken = _taken(predicate, args)
+    given = {name: live(args[name], find) for name in taken if name != first}
+    return _verdict(predicate(live(result, find), **given))
+
+
+def agrees(predicate: Any, args: Mapping[str, Value], find: Find) -> bool | str:
+    """What a predicate says that takes all it needs by name; see `Reference.agrees`."""
+    _seed()
+    _, taken = _taken(predicate, args)
+    return _verdict(predicate(**{name: live(args[name], find) for name in taken}))
+
+
+def _taken(predicate: Any, args: Mapping[str, Value]) -> tuple[str, list[str]]:
+    """The name of a predicate's first parameter, and which arguments it takes."""
+    parameters = inspect.signature(predicate).parameters.values()
+    everything = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
+    names = [parameter.name for parameter in parameters]
+    return names[0] if names else "", [name for name in args if everything or name in names]
+
+
+def _verdict(said: Any) -> bool | str:
+    if isinstance(said, str) and said.strip():
+        return said
+    if isinstance(said, bool | np.bool_) or (isinstance(said, torch.Tensor) and said.numel() == 1):
+        return bool(said)
+    raise ReferenceFault(f"expected True, False or a sentence, found {said!r}")
+
+
+def _seed() -> None:
+    random.seed(0)
+    np.random.seed(0)
     torch.manual_seed(0)
-    return plain(_invoke(function, args), name)
 
 
-def observe(
-    kind: Any,
-    build: Mapping[str, Value],
-    weights: Mapping[str, Tensor],
-    inputs: Sequence[Mapping[str, Value]],
-    *,
-    gradients: bool,
-) -> dict[str, Value]:
-    """Build a model, set its parameters, run it in eval mode; see `Reference.model`."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        model = _invoke(kind, build)
-    parameters = dict(model.named_parameters())
-    with torch.no_grad():
-        for key, weight in weights.items():
-            parameters[key].copy_(live(weight))
-    model.eval()
-    with torch.set_grad_enabled(gradients):
-        outputs = [_invoke(model, one) for one in inputs]
-    return {
-        "count": sum(p.numel() for p in parameters.values()),
-        "outputs": [plain(output, "forward") for output in outputs],
-        "gradients": _gradients(parameters, outputs) if gradients else None,
-    }
+def invoke(target: Any, arguments: Mapping[str, Value], find: Find) -> Any:
+    """Call by keyword if the callable has all these names, else by position, as the guest does.
 
-
-def _gradients(parameters: Mapping[str, Any], outputs: list[Any]) -> dict[str, Tensor]:
-    """Gradients of the scalar that `grader/guest/model.py` states, which this must mirror."""
-    losses = [_weighted(tensor) for tensor in _floating(outputs)]
-    if not losses:
-        raise ReferenceFault("expected outputs with a floating-point tensor to differentiate")
-    torch.stack([loss.to(losses[0]) for loss in losses]).sum().backward()  # type: ignore[no-untyped-call]
-    return {
-        key: _tensor(torch.zeros_like(p) if p.grad is None else p.grad)
-        for key, p in parameters.items()
-    }
-
-
-def _weighted(output: torch.Tensor) -> torch.Tensor:
-    pattern = torch.cos(torch.arange(output.numel(), dtype=torch.float64)).reshape(output.shape)
-    return (output * pattern.to(output)).sum()
-
-
-def _floating(item: Any) -> Iterator[torch.Tensor]:
-    if isinstance(item, torch.Tensor):
-        if item.is_floating_point():
-            yield item
-    elif isinstance(item, Mapping | list | tuple):
-        for value in item.values() if isinstance(item, Mapping) else item:
-            yield from _floating(value)
-
-
-def _invoke(target: Any, arguments: Mapping[str, Value]) -> Any:
-    """Call by keyword if the callable has all these names, else by position, as the guest does."""
-    given = {name: live(value) for name, value in arguments.items()}
+    Args:
+        target: A callable of the reference.
+        arguments: Plain values by name.
+        find: Where the classes of objects to be made come from.
+    """
+    given = {name: live(value, find) for name, value in arguments.items()}
     asked = target.forward if isinstance(target, torch.nn.Module) else target
     try:
-        parameters = inspect.signature(asked).parameters
+        signature = inspect.signature(asked)
+        signature.bind(**given)
     except (TypeError, ValueError):  # some of what is written in C has no signature
         return target(*given.values())
-    by_keyword = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-    if all(name in parameters and parameters[name].kind in by_keyword for name in given):
+    hides = any(p.kind is inspect.Parameter.VAR_POSITIONAL for p in signature.parameters.values())
+    if not hides or all(name in signature.parameters for name in given):
         return target(**given)
     return target(*given.values())
 
 
-def live(value: Value) -> Any:
-    """Turn a plain value into what Python code works with: torch tensors, numpy arrays."""
+def live(value: Value, find: Find) -> Any:
+    """Turn a plain value into what Python code works with: torch tensors, numpy arrays, objects."""
     match value:
         case Tensor(origin="torch"):
             array = torch.from_numpy(np.array(value.array))
             return array.to(torch.bfloat16) if value.dtype == "bfloat16" else array
         case Tensor():
             return np.array(value.array)
+        case Made():
+            return invoke(find(value.of), value.args, find)
         case Opaque(kind="function", name=name) if name.startswith("torch."):
             return getattr(torch, name.removeprefix("torch."))
         case list() | tuple() | set():
-            return type(value)(live(item) for item in value)
+            return type(value)(live(item, find) for item in value)
         case dict():
-            return {key: live(item) for key, item in value.items()}
+            return {key: live(item, find) for key, item in value.items()}
     return value
 
 

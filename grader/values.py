@@ -7,6 +7,7 @@ values into bytes and back.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -65,8 +66,34 @@ class Opaque:
     detail: str = ""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Made:
+    """An input that is made where it is used, of a class of this name: the student's, or ours.
+
+    Args:
+        of: Name of the class.
+        args: Arguments by name, plain values.
+    """
+
+    of: str
+    args: dict[str, Any]
+
+
 Value: TypeAlias = Any
 """None, a Python scalar, str, bytes, list, tuple, set, dict, or a class of this module."""
+
+
+def made_in(value: Value) -> Iterator[Made]:
+    """Every object to be made that stands in a value."""
+    match value:
+        case Made():
+            yield value
+        case dict():
+            for item in value.values():
+                yield from made_in(item)
+        case list() | tuple():
+            for item in value:
+                yield from made_in(item)
 
 
 def describe(value: Value) -> str:
@@ -81,6 +108,8 @@ def describe(value: Value) -> str:
             return f"a table of {len(value.data)} columns"
         case Formula():
             return "a sympy expression"
+        case Made():
+            return f"an object of the class {value.of}"
         case Opaque(kind="object"):
             return f"an object of type {value.name}" + (
                 f" ({value.detail})" if value.detail else ""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from asking import Asked, Asker, found, ok, raiser, said
 
+from grader.readable import from_json, to_json
 from grader.values import Opaque
 
 REFERENCE = """\
@@ -19,6 +22,41 @@ def fails_below(x):
     if x < 0: raise ValueError("below")
     return x
 def minus(n, t): return n - t
+
+import torch
+
+class Config:
+    def __init__(self, size, names=()):
+        self.size = size
+        self.names = list(names)
+
+class Model(torch.nn.Module):
+    def __init__(self, config, scale=1):
+        super().__init__()
+        self.config, self.scale = config, scale
+        self.dropout = torch.nn.Dropout(0.5)
+    def forward(self, x):
+        return self.scale * self.dropout(x)
+    def sample(self, n):
+        return [n] * self.config.size
+
+class Counter:
+    def __init__(self, start):
+        self.sum = start
+    def add(self, n):
+        self.sum += n
+        return self.sum
+
+class Forgetful(Model):
+    def sample(self, n):
+        return [n]
+
+def count(config, more):
+    config.names.append("used")
+    return config.size + more + len(config.names)
+
+def numbers(seed, n): return torch.full((n,), float(seed % 2 + 1))
+def total(x): return x.sum()
 """
 
 
@@ -182,3 +220,122 @@ def test_a_mistake_that_cannot_match_is_a_problem(
 def test_a_hint_tells_nothing_of_hidden_cases(ask: Asker, double: Any, says: str) -> None:
     asked = ask("function", "double", cases=[{"x": 3}, {"x": 5}])
     assert found(asked.judge(double=double)).says == says
+
+
+class Config:
+    """A student's own."""
+
+    def __init__(self, size: int, names: tuple[str, ...] = ()) -> None:
+        self.size, self.names = size, list(names)
+
+
+class Model(torch.nn.Module):
+    """A student's own, with other names for its arguments."""
+
+    def __init__(self, settings: Config, factor: float = 1) -> None:
+        super().__init__()
+        self.settings, self.factor = settings, factor
+        self.drop = torch.nn.Dropout(0.5)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        found: torch.Tensor = self.factor * self.drop(x)
+        return found
+
+    def sample(self, n: int) -> list[int]:
+        return [n] * self.settings.size
+
+
+def test_an_input_is_made_anew_of_the_student_s_class_for_each_call(ask: Asker) -> None:
+    case = {"config": "Config(size=3, names=['a'])", "more": 2}
+    asked = ask("function", "count", cases=[case, case])
+
+    def count(config: Any, more: int) -> int:
+        assert type(config) is Config
+        config.names.append("used")
+        return config.size + more + len(config.names)
+
+    assert said(asked.judge(count=count, Config=Config)) == (1.0, "Right in all 2 cases.")
+    assert said(asked.judge(count=count)) == (0.0, "Config is not defined.")
+
+
+def test_a_class_that_cannot_be_made_is_wrong(ask: Asker) -> None:
+    asked = ask("function", "count", cases=[{"config": "Config(size=3)", "more": 2}])
+    finding = found(asked.judge(count=lambda config, more: 6, Config=lambda width: width))
+    assert (finding.credit, finding.says) == (1.0, "Right in the only case.")
+    finding = found(asked.judge(count=lambda config, more: 6, Config=raiser("TypeError")))
+    assert (finding.credit, finding.says) == (0.0, "Wrong in the only case. It raised TypeError.")
+
+
+def test_a_made_object_is_called_in_evaluation_mode(ask: Asker) -> None:
+    build = {"config": "Config(size=2)", "scale": 3}
+    asked = ask("function", "Model", build=build, cases=[{"x": "normal(100)"}])
+    assert said(asked.judge(Model=Model, Config=Config)) == (1.0, "Right in the only case.")
+    finding = found(asked.judge(Model=lambda c, s: Model(c, 2), Config=Config))
+    assert finding.says == "Wrong in the only case. Every value is 0.6667 times the right one."
+
+
+def test_a_method_is_called_and_its_mistake_recognised(ask: Asker) -> None:
+    mistake = {"reference": "Forgetful", "says": "Only one is drawn.", "credit": 0.5}
+    more: dict[str, Any] = {"build": {"config": "Config(size=2)"}, "mistakes": [mistake]}
+    asked = ask("function", "Model", method="sample", public=[{"n": 4}], cases=[{"n": 5}], **more)
+
+    class Short(Model):
+        def sample(self, n: int) -> list[int]:
+            return [n]
+
+    class Wrong(Model):
+        def sample(self, n: int) -> list[int]:
+            return [n, n, n]
+
+    assert said(asked.judge(Model=Model, Config=Config)) == (1.0, "Right in all 2 cases.")
+    assert said(asked.judge(Model=Short, Config=Config)) == (0.5, "Only one is drawn.")
+    shown = "Model(config=Config(size=2)).sample(n=4)"
+    says = found(asked.judge(Model=Wrong, Config=Config)).says
+    assert says.startswith(f"Wrong in 2 of 2 cases. {shown}: ")
+    assert asked.kind.asks(asked.params) == "a class Model(config) with a method sample(n)"
+
+
+def test_a_case_may_be_repeated(ask: Asker) -> None:
+    asked = ask("function", "double", cases=[{"x": 2}], repeat=3)
+    assert asked.context.reference.answer("double", asked.requests["case1"]) == [4, 4, 4]
+    state = iter([4, 4, 4, 4, 4, 5])
+    assert said(asked.judge(double=lambda x: next(state))) == (1.0, "Right in the only case.")
+    assert found(asked.judge(double=lambda x: next(state))).credit == 0.0
+    assert said(asked.judge(double=lambda x: None)) == (0.0, "double returns None.")
+
+
+def test_a_result_that_a_later_call_overwrites_counts_as_it_was(ask: Asker) -> None:
+    asked = ask("function", "Counter", build={"start": 5}, method="add", cases=[{"n": 2}], repeat=3)
+
+    class Counter:
+        def __init__(self, start: int) -> None:
+            self.sum = torch.tensor(start)
+
+        def add(self, n: int) -> torch.Tensor:
+            return self.sum.add_(n)
+
+    assert asked.context.reference.answer("Counter", asked.requests["case1"]) == [7, 9, 11]
+    assert found(asked.judge(Counter=Counter)).credit == 1.0
+
+
+def test_an_input_may_come_from_the_reference(ask: Asker) -> None:
+    asked = ask("function", "total", cases=[{"x": "reference('numbers', 4)"}])
+    assert asked.requests["case1"]["args"]["x"].shape == (4,)
+    assert found(asked.judge(total=lambda x: x.sum())).credit == 1.0
+
+
+def test_names_that_inputs_need_are_looked_up(ask: Asker) -> None:
+    cases = [{"x": "Confg(size=1)"}, {"x": "reference('nombres')"}]
+    asked = ask("function", "total", cases=cases, build={"y": "norml(3)"})
+    places = [place for place, _ in asked.problems]
+    assert places == [("build", "y"), ("cases", 0, "x"), ("cases", 1, "x")]
+
+
+def test_public_cases_with_objects_travel_as_json(ask: Asker) -> None:
+    case = {"config": "Config(size=3, names=['a'])", "more": 2}
+    asked = ask("function", "count", public=[case], cases=[case])
+    told = asked.kind.release(asked.params, asked.context, "1/1")
+    back = from_json(json.loads(json.dumps(to_json(told.requests))))
+    assert (told.expected, list(back)) == ({"public1": 7}, ["value", "public1"])
+    made = back["public1"]["args"]["config"]
+    assert (made.of, made.args) == ("Config", {"size": 3, "names": ["a"]})

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from grader.codec import decode, encode, parse_json
 from grader.errors import ProtocolViolation
-from grader.values import Formula, Opaque, Table, Tensor
+from grader.values import Formula, Made, Opaque, Table, Tensor
 
 VALUES = {
     "nothing": None,
@@ -103,3 +103,8 @@ def test_damaged_values_decode_or_are_refused(data: st.DataObject) -> None:
 def test_json_of_an_untrusted_side_is_narrow(text: bytes) -> None:
     with pytest.raises(ProtocolViolation):
         parse_json(text)
+
+
+def test_an_object_to_be_made_goes_in_only() -> None:
+    with pytest.raises(ProtocolViolation, match="unknown tag 'made'"):
+        decode(encode([Made("Config", {"size": 3})]))

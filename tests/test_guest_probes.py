@@ -15,10 +15,10 @@ from guest_driver import LIMITS, ROOM, Put, ask, capture, run_guest, tensor
 from grader.codec import decode
 from grader.execute import build_box
 from grader.guest import answer as replies
-from grader.guest.wire import BoxError, read_box
+from grader.guest.box import BoxError, read_box
 from grader.plan import Plan
 from grader.submission import Submission
-from grader.values import Opaque, Table, Tensor, Value
+from grader.values import Made, Opaque, Table, Tensor, Value
 
 
 @pytest.fixture
@@ -39,6 +39,34 @@ def test_arguments_go_by_name_if_the_names_fit_and_else_by_position(put: Put) ->
     }
     seen = {name: put(space, call(name, a=5, b=3)) for name in space}
     assert seen == {"same": 2, "other": 2, "star": 2, "max": 5}
+
+
+def test_arguments_go_by_name_to_what_takes_any_name(put: Put) -> None:
+    """As configurations do: `def __init__(self, vocab_size, **kwargs)`."""
+    space: dict[str, Any] = {
+        "takes_rest": lambda a, **rest: (a, rest),
+        "lacks_one": lambda x, **rest: x,
+        "hides_names": lambda *args, **rest: (args, rest),
+    }
+    assert put(space, call("takes_rest", b=3, a=5)) == (5, {"b": 3})
+    assert put(space, call("lacks_one", a=5)) == 5
+    assert put(space, call("hides_names", a=5)) == ((5,), {})
+
+
+def test_a_function_gets_arguments_that_go_with_its_own_values(put: Put) -> None:
+    wide = torch.tensor([2.0], dtype=torch.float64)
+    space: dict[str, Any] = {
+        "doubles": lambda z: (z @ wide).item(),
+        "arrays": lambda z: float((np.array([[2.0]]) @ z.astype("f8")).sum()),
+        "neither": lambda z: z.nothing,
+    }
+    asked = {name: call(name, z=tensor([3.0])) for name in space}
+    assert put(space, asked["doubles"]) == 6.0
+    assert put(space, {**asked["arrays"], "args": {"z": tensor([[3.0]])}}) == 6.0
+    assert put(space, asked["neither"]) == (
+        "error",
+        "AttributeError: 'Tensor' object has no attribute 'nothing'",
+    )
 
 
 def test_arguments_arrive_with_their_dtype_and_library(put: Put) -> None:
@@ -236,6 +264,27 @@ def test_a_student_who_bends_the_shell_still_cannot_see_our_requests() -> None:
     seen = ran.seen()
     assert seen["a"] == 1
     assert all("probe" not in str(line) for line in [*seen["seen"], *seen["In"]])
+
+
+def test_objects_of_the_students_classes_are_made_for_each_call() -> None:
+    ran = run_guest(
+        "class Config:\n"
+        "    def __init__(self, size): self.size = size\n"
+        "class Net:\n"
+        "    def __init__(self, config): self.config, self.calls = config, 0\n"
+        "    def sample(self, other):\n"
+        "        self.calls, other.size = self.calls + 1, other.size + 1\n"
+        "        return [type(other).__name__, self.config.size, other.size, self.calls]\n",
+        probes=[
+            ask("call", "Net", build={"config": Made("Config", {"size": 2})}, method="sample",
+                repeat=2, args={"other": Made("Config", {"size": 5})}),
+            ask("call", "Config", args={"size": Made("Unknown", {"n": 1})}),
+        ],
+    )  # fmt: skip
+    assert ran.seen() == {
+        "Net": [["Config", 2, 6, 1], ["Config", 2, 6, 2]],
+        "Config": ("missing", "NameError: Unknown"),
+    }
 
 
 @pytest.mark.gpu

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pydantic import Field
@@ -70,6 +70,14 @@ def release(params: Params, context: Context, check_id: str) -> Released:
     """The options, without the right one."""
     told = {"of": params.of, "options": list(params.options)}
     return Released(params=told, requests=requests(params, context, check_id))
+
+
+def answers(
+    params: Params, asked: Mapping[str, Request], context: Context, check_id: str
+) -> dict[str, Value]:
+    """The option that earns most."""
+    best = max(params.credits, key=lambda option: params.credits[option])
+    return {"value": best}
 
 
 def judge(params: Params, seen: Seen, context: Context) -> Finding:

@@ -6,10 +6,20 @@ from typing import ClassVar
 
 import grader.checks.entries as entries
 from grader.checks.base import Context, Seen
-from grader.checks.entries import asks, form, problems, release, requests
+from grader.checks.entries import answers, asks, form, problems, release, requests
 from grader.verdict import Conclusion
 
-__all__ = ["TESTIMONY", "Params", "asks", "form", "judge", "problems", "release", "requests"]
+__all__ = [
+    "TESTIMONY",
+    "Params",
+    "answers",
+    "asks",
+    "form",
+    "judge",
+    "problems",
+    "release",
+    "requests",
+]
 
 TESTIMONY = False
 

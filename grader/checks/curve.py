@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Annotated
 
 import numpy as np
@@ -70,6 +70,10 @@ def release(params: Params, context: Context, check_id: str) -> Released:
     """How many numbers are asked."""
     told = {"of": params.of, "steps": params.steps}
     return Released(params=told, requests=requests(params, context, check_id))
+
+
+def answers(params: Params, asked: Mapping[str, Request], context: Context, check_id: str) -> None:
+    """None: a claim, which no reference makes."""
 
 
 def judge(params: Params, seen: Seen, context: Context) -> Finding:

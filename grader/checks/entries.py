@@ -14,7 +14,7 @@ from grader.rubric.model import CheckParams, Identifier, Text
 from grader.rubric.yaml import Place
 from grader.symbolic import Equality, Expression, Unreadable, Verdict
 from grader.values import Formula, Tensor, Value, describe
-from grader.verdict import Conclusion, Finding, Pending
+from grader.verdict import Conclusion, Finding, Pending, Work
 
 Written: TypeAlias = Text | list[Text] | dict[str, Text]
 Compare = Callable[[str, str, Mapping[str, str]], Equality]
@@ -95,6 +95,13 @@ def _as_written(written: Any, equals: Written) -> bool:
     kinds = (dict, list)
     same = all(isinstance(written, kind) == isinstance(equals, kind) for kind in kinds)
     return same and formulas(written).keys() <= formulas(equals).keys()
+
+
+def answers(
+    params: Params, asked: Mapping[str, Request], context: Context, check_id: str
+) -> dict[str, Value]:
+    """The formulas of `equals`."""
+    return {"value": params.equals}
 
 
 def requests(params: Params, context: Context, check_id: str) -> dict[str, Request]:
@@ -185,7 +192,8 @@ def _judge_entry(params: Params, entry: Entry, value: Value, compare: Compare) -
         return Finding(credit=1.0, says="Right.")
     undecided = next((r for r in results if r.verdict is Verdict.UNDECIDED), None)
     if undecided:
-        return Pending(reason=f"A person decides: {undecided.says}")
+        work = Work(text=f"{entry.key}: {text}" if entry.key else text)
+        return Pending(reason=f"A person decides: {undecided.says}", work=work)
     first = results[0]
     if first.verdict is Verdict.UNREADABLE:
         return Finding(credit=0.0, says=first.says)

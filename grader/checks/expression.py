@@ -7,11 +7,21 @@ from functools import partial
 
 import grader.checks.entries as entries
 from grader.checks.base import Context, Problem, Seen
-from grader.checks.entries import asks, form, formulas, release, requests
+from grader.checks.entries import answers, asks, form, formulas, release, requests
 from grader.errors import InputError
 from grader.verdict import Conclusion
 
-__all__ = ["TESTIMONY", "Params", "asks", "form", "judge", "problems", "release", "requests"]
+__all__ = [
+    "TESTIMONY",
+    "Params",
+    "answers",
+    "asks",
+    "form",
+    "judge",
+    "problems",
+    "release",
+    "requests",
+]
 
 TESTIMONY = False
 

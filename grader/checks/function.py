@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Annotated, Any, Literal
 
@@ -13,8 +13,9 @@ from grader.checks.base import Context, Problem, Released, Request, Seen, no_nam
 from grader.compare import Difference, compare
 from grader.errors import ReferenceFault, UnknownGenerator
 from grader.evidence import Observation, ProbeStatus
-from grader.inputs import parse_call
+from grader.inputs import REFERENCE, parse_call
 from grader.rubric.model import CheckParams, Identifier
+from grader.rubric.yaml import Place
 from grader.values import Opaque, Value
 from grader.verdict import Finding
 
@@ -23,39 +24,66 @@ TESTIMONY = False
 Cases = tuple[dict[str, Any], ...]
 
 
-class Params(CheckParams):
-    """`function: causal_mask`."""
+class CalledParams(CheckParams):
+    """What checks have in common that call something, case by case."""
 
     of: Identifier
     reference: Identifier | None = None
-    """A function of the reference; the one of the same name if left out."""
+    """A function or class of the reference; the one of the same name if left out."""
+    build: dict[str, Any] | None = None
+    """Arguments that an object of the class `of` is made with; it is called in its place."""
+    method: Identifier | None = None
+    """Which method to call; the object itself if left out."""
+    repeat: Annotated[int, Field(ge=1)] | None = None
+    """Call each case so many times; the result is the list of what came back."""
     cases: Cases = Field(min_length=1)
-    """Arguments by name: plain values, or generators such as `normal(2, 3)`."""
+    """Arguments by name: plain values, or calls such as `normal(2, 3)`; see `grader/inputs.py`."""
     public: Cases = ()
     """Further cases, which `grader check` shows to students."""
-    rtol: Annotated[float, Field(ge=0)] | None = None
-    atol: Annotated[float, Field(ge=0)] | None = None
     credit: Literal["all", "per_case"] = "all"
 
     @property
     def right(self) -> str:
-        """Name of the function that knows what is right."""
+        """Name of what knows what is right."""
         return self.reference or self.of
 
+    @property
+    def named_cases(self) -> dict[str, dict[str, Any]]:
+        """All cases by the local names of their probes, the public ones first."""
+        public = {f"public{number}": case for number, case in enumerate(self.public, 1)}
+        return public | {f"case{number}": case for number, case in enumerate(self.cases, 1)}
 
-def asks(params: Params) -> str:
+    def shown(self, case: Mapping[str, Any]) -> str:
+        """How a case is called, as the rubric writes it."""
+        owner = self.of if self.build is None else called(self.of, self.build)
+        return called(f"{owner}.{self.method}" if self.method else owner, case)
+
+
+class Params(CalledParams):
+    """`function: causal_mask`."""
+
+    rtol: Annotated[float, Field(ge=0)] | None = None
+    atol: Annotated[float, Field(ge=0)] | None = None
+
+
+def asks(params: CalledParams) -> str:
     """What the student must define."""
-    names = (params.public or params.cases)[0]
-    return f"a function {params.of}({', '.join(names)})"
+    names = ", ".join((params.public or params.cases)[0])
+    if params.build is None and params.method is None:
+        return f"a function {params.of}({names})"
+    kind = "an object" if params.build is None else "a class"
+    built = params.of if params.build is None else f"{params.of}({', '.join(params.build)})"
+    return f"{kind} {built} with a method {params.method or '__call__'}({names})"
 
 
-def problems(params: Params, context: Context) -> Iterator[Problem]:
+def problems(params: CalledParams, context: Context) -> Iterator[Problem]:
     """Names that the reference lacks, inputs that nothing can draw, mistakes that are none."""
-    yield from no_name(params.right, context, ("reference",) if params.reference else ("function",))
+    yield from no_name(params.right, context, ("reference",) if params.reference else ("of",))
     yield from bad_mistakes(params, context)
+    yield from bad_inputs(params.build or {}, ("build",), context)
     for key, cases in (("cases", params.cases), ("public", params.public)):
         for number, case in enumerate(cases):
-            yield from bad_inputs(case, (key, number))
+            yield from bad_inputs(case, (key, number), context)
 
 
 def bad_mistakes(params: CheckParams, context: Context) -> Iterator[Problem]:
@@ -69,50 +97,85 @@ def bad_mistakes(params: CheckParams, context: Context) -> Iterator[Problem]:
         yield from no_name(mistake.reference, context, place)
 
 
-def bad_inputs(case: dict[str, Any], place: tuple[str | int, ...]) -> Iterator[Problem]:
-    """Problems of inputs that are written like a call of a generator, but are none."""
+def bad_inputs(case: Mapping[str, Any], place: Place, context: Context) -> Iterator[Problem]:
+    """Problems of inputs that are written like a call, but of nothing that there is."""
     for name, written in case.items():
         try:
-            parse_call(written)
+            call = parse_call(written)
         except UnknownGenerator as error:
             yield (*place, name), str(error)
+            continue
+        if call and call.named:
+            yield from no_name(call.name, context, (*place, name))
+        elif call and call.name == REFERENCE:
+            yield from no_name(call.args[0], context, (*place, name))
 
 
-def requests(params: Params, context: Context, check_id: str) -> dict[str, Request]:
+def requests(params: CalledParams, context: Context, check_id: str) -> dict[str, Request]:
     """Look at the name itself, then call it on every case."""
+    how: Request = {"op": "call", "name": params.of}
+    if params.build is not None:
+        how["build"] = context.case(params.build, f"{check_id}/build")
+    how |= {"method": params.method} if params.method else {}
+    how |= {"repeat": params.repeat} if params.repeat else {}
     asked: dict[str, Request] = {"value": {"op": "capture", "name": params.of}}
-    for local, written in _cases(params):
-        args = context.inputs.case(written, f"{check_id}/{local}")
-        asked[local] = {"op": "call", "name": params.of, "args": args}
+    for local, written in params.named_cases.items():
+        asked[local] = {**how, "args": context.case(written, f"{check_id}/{local}")}
     return asked
 
 
-def form(params: Params, seen: Seen, context: Context) -> Finding | None:
+def form(params: CalledParams, seen: Seen, context: Context) -> Finding | None:
     """Whether it can be called, and gives anything but None."""
     nothing = seen.unanswered(params.of)
     if nothing:
         return nothing
     value = seen.observations["value"].value
     if not isinstance(value, Opaque):
-        return Finding(credit=0.0, says=f"{params.of} is a value, not a function.")
-    calls = [seen.observations[local] for local, _ in _cases(params)]
-    if calls and all(call.status is ProbeStatus.OK and call.value is None for call in calls):
-        return Finding(credit=0.0, says=f"{params.of} returns None.", answered=False)
+        kind = "function" if params.build is None else "class"
+        return Finding(credit=0.0, says=f"{params.of} is a value, not a {kind}.")
+    calls = [seen.observations[local] for local in params.named_cases]
+    for call in calls:
+        if call.status is ProbeStatus.MISSING:  # a class that an input is made of
+            return Finding(credit=0.0, says=seen.why(params.of, call), answered=False)
+    if calls and all(_is_none(call, params.repeat) for call in calls):
+        of = f"{params.of}.{params.method}" if params.method else params.of
+        return Finding(credit=0.0, says=f"{of} returns None.", answered=False)
     return None
+
+
+def _is_none(seen: Observation, repeat: int | None) -> bool:
+    """Whether a call gave None, or each of its repetitions."""
+    results = seen.value if repeat and isinstance(seen.value, list) else [seen.value]
+    return seen.status is ProbeStatus.OK and all(result is None for result in results)
 
 
 def release(params: Params, context: Context, check_id: str) -> Released:
     """The public cases with their results; no hidden case."""
     told: dict[str, Any] = {"of": params.of, "cases": [], "public": list(params.public)}
+    told |= {"method": params.method, "repeat": params.repeat}
     told |= {"rtol": params.rtol, "atol": params.atol}
+    asked = shown_requests(params, context, check_id)
+    expected = answers(params, asked, context, check_id)
+    del expected["value"]
+    return Released(params=told, requests=asked, expected=expected)
+
+
+def shown_requests(params: CalledParams, context: Context, check_id: str) -> dict[str, Request]:
+    """The requests that students may see: of public cases."""
     asked = requests(params, context, check_id)
-    asked = {local: asked[local] for local in asked if not local.startswith("case")}
-    expected = {
-        local: context.reference.call(params.right, request["args"])
+    return {local: asked[local] for local in asked if not local.startswith("case")}
+
+
+def answers(
+    params: CalledParams, asked: Mapping[str, Request], context: Context, check_id: str
+) -> dict[str, Value]:
+    """A function, and what the reference's gives for every case."""
+    given = {
+        local: context.reference.answer(params.right, request)
         for local, request in asked.items()
         if "args" in request
     }
-    return Released(params=told, requests=asked, expected=expected)
+    return {"value": Opaque("function", params.of), **given}
 
 
 def judge(params: Params, seen: Seen, context: Context) -> Finding:
@@ -120,15 +183,15 @@ def judge(params: Params, seen: Seen, context: Context) -> Finding:
     wrong_form = form(params, seen, context)
     if wrong_form:
         return wrong_form
-    cases = _cases(params)
-    expected = {local: _expected(params.right, local, seen, context) for local, _ in cases}
+    cases = params.named_cases
+    expected = {local: _expected(params.right, local, seen, context) for local in cases}
     wrong = {
         local: said
-        for local, _ in cases
+        for local in cases
         if (said := _differs(params, seen.observations[local], expected[local]))
     }
     if not wrong:
-        return Finding(credit=1.0, says=f"Right in all {len(cases)} cases.")
+        return Finding(credit=1.0, says=right_in(len(cases)))
     for mistake in params.mistakes:
         if mistake.reference and _explains(mistake.reference, params, seen, context):
             return Finding(credit=mistake.credit, says=mistake.says)
@@ -140,11 +203,10 @@ def judge(params: Params, seen: Seen, context: Context) -> Finding:
 
 def _words(params: Params, wrong: dict[str, Difference]) -> tuple[str, str]:
     """Say how many cases are wrong, and about the most telling one as much as may be said."""
-    cases = dict(_cases(params))
-    first = min(wrong, key=lambda local: (not local.startswith("public"), list(cases).index(local)))
-    said, call = wrong[first], called(params.of, cases[first])
-    count = "the only case" if len(cases) == 1 else f"{len(wrong)} of {len(cases)} cases"
-    says = f"Wrong in {count}."
+    cases = params.named_cases
+    first = next(local for local in cases if local in wrong)
+    said, call = wrong[first], params.shown(cases[first])
+    says = wrong_in(len(wrong), len(cases))
     shown = f"{call}: {said.summary}." + (f" {said.detail}." if said.detail else "")
     if first.startswith("public"):
         return f"{says} {shown}", ""
@@ -157,7 +219,17 @@ def _words(params: Params, wrong: dict[str, Difference]) -> tuple[str, str]:
     return says, shown
 
 
-def called(of: str, case: dict[str, Any]) -> str:
+def right_in(cases: int) -> str:
+    """Say that every case is right."""
+    return f"Right in {'the only case' if cases == 1 else f'all {cases} cases'}."
+
+
+def wrong_in(wrong: int, cases: int) -> str:
+    """Say how many cases are wrong."""
+    return f"Wrong in {'the only case' if cases == 1 else f'{wrong} of {cases} cases'}."
+
+
+def called(of: str, case: Mapping[str, Any]) -> str:
     """Write a call as the rubric states it: `strided_mask(n=8, t=2)`."""
     return f"{of}({', '.join(f'{name}={written}' for name, written in case.items())})"
 
@@ -169,7 +241,7 @@ def hidden_failure(seen: Seen, of: str, local: str) -> Finding | None:
     """
     nothing = seen.unanswered(of, local)
     raised = seen.observations[local].raised
-    if nothing is None or raised is None:
+    if nothing is None or raised is None or seen.observations[local].status is ProbeStatus.MISSING:
         return nothing
     return replace(nothing, says=f"{of} raised {exception(raised.ename)}.", detail=str(raised))
 
@@ -181,13 +253,8 @@ def exception(name: str) -> str:
     return name if known else "an exception"
 
 
-def _cases(params: Params) -> list[tuple[str, dict[str, Any]]]:
-    public = [(f"public{number}", case) for number, case in enumerate(params.public, 1)]
-    return public + [(f"case{number}", case) for number, case in enumerate(params.cases, 1)]
-
-
 def _expected(name: str, local: str, seen: Seen, context: Context) -> Value:
-    return context.reference.call(name, seen.args(local))
+    return context.reference.answer(name, seen.requests[local])
 
 
 def _differs(params: Params, seen: Observation, expected: Value) -> Difference | None:
@@ -204,7 +271,7 @@ def _explains(mistake: str, params: Params, seen: Seen, context: Context) -> boo
     must agree in one case at least: failing everywhere is no sign of any one mistake.
     """
     agreed = 0
-    for local, _ in _cases(params):
+    for local in params.named_cases:
         observed = seen.observations[local]
         try:
             expected = _expected(mistake, local, seen, context)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from grader.checks.base import Context, Problem, Released, Request, Seen, no_mistakes
 from grader.rubric.model import CheckParams, Strict
@@ -55,6 +55,10 @@ def form(params: Params, seen: Seen, context: Context) -> Finding | None:
 def release(params: Params, context: Context, check_id: str) -> Released:
     """Nothing: the sheet says what code to use."""
     return Released(params={}, requests={})
+
+
+def answers(params: Params, asked: Mapping[str, Request], context: Context, check_id: str) -> None:
+    """None: no reference has source text to show."""
 
 
 def judge(params: Params, seen: Seen, context: Context) -> Finding:

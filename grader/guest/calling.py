@@ -24,32 +24,84 @@ def invoke(target: Any, arguments: Mapping[str, Any]) -> Any:
 
 
 def takes(target: Any, names: Mapping[str, Any]) -> bool:
-    """Whether every name can be passed by keyword."""
+    """Whether every name can be passed by keyword, `**rest` included.
+
+    Not to `(*args, **rest)`: that passes on what it gets to a function whose names it hides.
+    """
     asked = target.forward if isinstance(target, torch.nn.Module) else target
     try:
-        parameters = inspect.signature(asked).parameters
+        signature = inspect.signature(asked)
+        signature.bind(**names)
     except (TypeError, ValueError):
         return False
-    by_keyword = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-    return all(name in parameters and parameters[name].kind in by_keyword for name in names)
+    hides = any(p.kind is inspect.Parameter.VAR_POSITIONAL for p in signature.parameters.values())
+    return not hides or all(name in signature.parameters for name in names)
 
 
-def on_its_device(target: Any, fresh: Callable[[], dict[str, Any]]) -> Any:
-    """Call a model in evaluation mode on its device; a function where its tensors turn out to be.
+def on_its_device(target: Any, fresh: Callable[[], dict[str, Any]], method: str = "") -> Any:
+    """Call a model in evaluation mode on its device; a function with arguments that it can take.
+
+    A function may work with NumPy's arrays, in double precision, or on a GPU, which shows when it
+    mixes our tensors with its own.
 
     Args:
         target: A callable. A model's arguments take its precision as well, see `suited`.
         fresh: Makes the arguments, on the CPU, sharing nothing with earlier ones.
+        method: Which method of `target` to call; `target` itself if empty.
     """
+    called = getattr(target, method) if method else target
     if isinstance(target, torch.nn.Module):
         target.eval()
-        return invoke(target, suited(fresh(), target))
+        return invoke(called, suited(fresh(), target))
     try:
-        return invoke(target, fresh())
-    except RuntimeError:  # torch's word for tensors on different devices, among others
-        if not torch.cuda.is_available():
-            raise
-    return invoke(target, moved(fresh(), torch.device("cuda")))
+        return invoke(called, fresh())
+    except MISFITS as error:
+        for retake in (on_gpu, *RETAKES) if torch.cuda.is_available() else RETAKES:
+            try:
+                return invoke(called, retake(fresh()))
+            except MISFITS:
+                continue
+        raise error
+
+
+def doubled(item: Any) -> Any:
+    """The same value with floating-point tensors in double precision."""
+    return moved(item, torch.device("cpu"), torch.float64)
+
+
+def as_arrays(item: Any) -> Any:
+    """The same value with NumPy's arrays for tensors."""
+    if isinstance(item, torch.Tensor):
+        return item.numpy() if item.dtype is not torch.bfloat16 else item
+    if type(item) is dict:
+        return {key: as_arrays(value) for key, value in item.items()}
+    if type(item) in (list, tuple):
+        return type(item)(as_arrays(value) for value in item)
+    return item
+
+
+def on_gpu(item: Any) -> Any:
+    """The same value on the GPU."""
+    return moved(item, torch.device("cuda"))
+
+
+#: What is raised where arguments and a function's own values do not go together.
+MISFITS = (RuntimeError, TypeError, ValueError, AttributeError)
+#: Other forms of the arguments, in the order in which they are tried; on a GPU first, if any.
+RETAKES = (doubled, as_arrays)
+
+
+def kept(item: Any) -> Any:
+    """The same value, with tensors that a later call cannot change."""
+    if isinstance(item, torch.Tensor):
+        return item.detach().clone()
+    if isinstance(item, np.ndarray):
+        return item.copy()
+    if type(item) in (list, tuple):
+        return type(item)(kept(value) for value in item)
+    if type(item) is dict:
+        return {key: kept(value) for key, value in item.items()}
+    return item
 
 
 def device_of(module: torch.nn.Module) -> torch.device:
@@ -94,6 +146,11 @@ def build_function(name: str) -> Callable[[Any], Any]:
         return lambda x: x
     found: Callable[[Any], Any] = operator.attrgetter(name.removeprefix("torch."))(torch)
     return found
+
+
+def maker(namespace: Mapping[str, Any]) -> Callable[[str, dict[str, Any]], Any]:
+    """How inputs are made of a student's classes: from the name of one, and its arguments."""
+    return lambda of, args: invoke(namespace[of], args)
 
 
 def seed_all(seed: int) -> None:

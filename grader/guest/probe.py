@@ -1,11 +1,17 @@
 """Probes put to a student's namespace, in their kernel, after their last cell.
 
-Four operations, each a dict from the host:
+Operations, each a dict from the host:
 
 * `capture`: what a name holds.
-* `call`: a function (or model) called with given arguments.
+* `figures`: what was drawn; see `figures.py`.
+* `call`: a function (or model) called with given arguments. With `build`, a class, of which an
+  object is made first; with `method`, that method of it; with `repeat`, so many times, and the
+  result is the list of what came back.
 * `model`: a class built, given weights, run and differentiated; see `model.py`.
-* `predict`: a function or model called on inputs in batches, without gradients.
+* `predict`: a function or model called on inputs in batches, without gradients; see
+  `predicting.py`.
+* `counts`: how many parameters the models of a class have that the run left; see `layers.py`.
+* `scaling`: a call timed at growing sizes of its input; see `scaling.py`.
 
 Arguments are passed by keyword if the callable has all these names, else by position. They are made
 afresh for each call, so that one that changes its argument changes nothing of ours. Random
@@ -20,20 +26,33 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
-from . import model, plain
+from . import layers, model, plain, predicting, scaling
 from .answer import write_reply
-from .calling import build_array, build_function, describe, on_its_device, seed_all
+from .calling import (
+    build_array,
+    build_function,
+    describe,
+    invoke,
+    kept,
+    maker,
+    on_its_device,
+    seed_all,
+)
 from .wire import TooLarge, decode
 
 Make = Callable[[], dict[str, Any]]
-ARRAYS = (torch.Tensor, np.ndarray)
 
 
 def answer(
-    namespace: Mapping[str, Any], *, ask: str, reply: str, seed: int, value_bytes: int
+    namespace: Mapping[str, Any],
+    *,
+    ask: str,
+    reply: str,
+    seed: int,
+    value_bytes: int,
+    time_s: float = 20.0,
 ) -> None:
     """Answer the probe in one file by writing another.
 
@@ -43,20 +62,26 @@ def answer(
         reply: Path of the reply, see `answer.py`; must not exist.
         seed: For all random generators, before the student's code runs.
         value_bytes: Size that the answer may have.
+        time_s: Seconds after which the host gives up.
     """
     request = Path(ask).read_bytes()
     payload = b""
 
     def fresh() -> dict[str, Any]:
-        return dict(decode(request, build_array, build_function))
+        return dict(decode(request, build_array, build_function, maker(namespace)))
 
     try:
-        name = fresh()["name"]
-        if name in namespace:
+        name, *classes = names_asked(request)
+        missing = [of for of in classes if of not in namespace]
+        if name not in namespace:
+            header = {"status": "missing"}
+        elif missing:
+            header = {"status": "missing", "ename": "NameError", "evalue": missing[0]}
+        else:
             seed_all(seed)
-            value = perform(namespace[name], fresh)
+            value = perform(namespace, name, fresh, time_s)
             payload = plain.encode(value, value_bytes)
-        header = {"status": "ok" if name in namespace else "missing"}
+            header = {"status": "ok"}
     except TooLarge:
         header = {"status": "too_large"}
     except BaseException as error:  # noqa: BLE001  student code may raise SystemExit and worse
@@ -64,46 +89,55 @@ def answer(
     write_reply(Path(reply), header, payload)
 
 
-def perform(target: Any, fresh: Make) -> Any:
+def names_asked(request: bytes) -> list[str]:
+    """What a request needs of the namespace: the name it asks about, and classes to make."""
+    made: list[str] = []
+    told = decode(request, build_array, build_function, lambda of, _: made.append(of))
+    return [told["name"], *made]
+
+
+def perform(namespace: Mapping[str, Any], name: str, fresh: Make, time_s: float) -> Any:
     """Do what a request asks with the object it names.
 
     Args:
-        target: The student's object.
+        namespace: The student's names.
+        name: The one that the request is about.
         fresh: Builds the request anew, with tensors that share nothing with earlier ones.
+        time_s: Seconds that it may take.
     """
-    request = fresh()
+    request, target = fresh(), namespace[name]
     operation = request["op"]
     if operation == "capture":
         return target
+    if operation == "figures":
+        return target()
     if operation == "call":
-        return on_its_device(target, lambda: dict(fresh()["args"]))
+        return call(target, fresh)
     if operation == "predict":
-        return predict(target, request["inputs"], request["batch"])
+        return predicting.examine(target, request)
+    if operation == "counts":
+        return layers.counts(namespace, target)
     if operation == "model":
         with torch.inference_mode(False), torch.enable_grad():  # a notebook may leave them so
             return model.examine(target, fresh)
+    if operation == "scaling":
+        return scaling.examine(made(target, request), request, time_s)
     raise ValueError(f"unknown operation {operation!r}")
 
 
-def predict(target: Any, inputs: dict[str, Any], batch: int) -> list[Any]:
-    """Call a function or model on slices of its inputs along dimension 0.
+def call(target: Any, fresh: Make) -> Any:
+    """Call a function, a model or a method with what a request holds, once or several times."""
+    request = fresh()
+    owner, method = made(target, request), request.get("method", "")
 
-    Args:
-        target: A callable.
-        inputs: Tensors and arrays of shape (count, ...), and other arguments, passed as they are.
-        batch: How many of `count` to pass at a time.
-    """
-    counts = [len(item) for item in inputs.values() if isinstance(item, ARRAYS) and item.ndim > 0]
-    count = counts[0] if counts else 1
+    def once() -> Any:
+        return on_its_device(owner, lambda: dict(fresh()["args"]), method)
 
-    def part(item: Any, start: int) -> Any:
-        if not isinstance(item, ARRAYS) or item.ndim == 0 or len(item) != count:
-            return item
-        piece = item[start : start + batch]
-        return piece.clone() if isinstance(piece, torch.Tensor) else piece.copy()
+    if "repeat" not in request:
+        return once()
+    return [kept(once()) for _ in range(request["repeat"])]
 
-    def call(start: int) -> Any:
-        return on_its_device(target, lambda: {n: part(x, start) for n, x in inputs.items()})
 
-    with torch.no_grad():
-        return [call(start) for start in range(0, count, batch)]
+def made(target: Any, request: Mapping[str, Any]) -> Any:
+    """The object whose call is asked: made of a class if the request has arguments for that."""
+    return invoke(target, request["build"]) if "build" in request else target

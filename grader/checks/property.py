@@ -1,0 +1,139 @@
+"""`property`: many answers are right; a predicate of the reference says whether this one is.
+
+The predicate meets only results in the form of the reference's own answer, so that it may be
+written plainly. If it raises all the same, it is the result's doing, unless the reference's own
+answer makes it raise, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from grader.checks.base import Context, Problem, Released, Request, Seen, no_name
+from grader.checks.fitted import Misfit, fitted
+from grader.checks.function import (
+    CalledParams,
+    answers,
+    asks,
+    exception,
+    form,
+    requests,
+    right_in,
+    shown_requests,
+    wrong_in,
+)
+from grader.checks.function import problems as problems_of_calls
+from grader.errors import ReferenceFault, ReferenceRaised
+from grader.evidence import ProbeStatus
+from grader.rubric.model import Identifier
+from grader.values import Value
+from grader.verdict import Finding
+
+__all__ = ["TESTIMONY", "Params", "answers", "asks", "form", "judge"]
+__all__ += ["problems", "release", "requests"]
+
+TESTIMONY = False
+
+
+class Params(CalledParams):
+    """`property: copy_query`."""
+
+    holds: Identifier
+    """A predicate of the reference: (result, arguments by name) -> whether, or what is wrong."""
+    shape: Literal["as_reference", "free"] = "as_reference"
+    """Whether shapes and lengths must be those of the reference's own answer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lack:
+    """What is wrong with one result."""
+
+    says: str
+    """For the student: nothing of a hidden input."""
+    detail: str = ""
+    result: Value = None
+    """The result in the reference's form, if it could be brought into it."""
+    formed: bool = False
+    """Whether it could."""
+
+
+def problems(params: Params, context: Context) -> Iterator[Problem]:
+    """Those of `function`, and a predicate that the reference lacks."""
+    yield from problems_of_calls(params, context)
+    yield from no_name(params.holds, context, ("holds",))
+
+
+def release(params: Params, context: Context, check_id: str) -> Released:
+    """The public cases without results: many are right, and the predicate stays here."""
+    told: dict[str, Any] = {"of": params.of, "cases": [], "public": list(params.public)}
+    told |= {"method": params.method, "repeat": params.repeat}
+    return Released(params=told, requests=shown_requests(params, context, check_id))
+
+
+def judge(params: Params, seen: Seen, context: Context) -> Finding:
+    """Ask the predicate about every case; look for a known mistake where it does not hold."""
+    wrong_form = form(params, seen, context)
+    if wrong_form:
+        return wrong_form
+    cases = params.named_cases
+    found = {local: _lack(params, local, seen, context) for local in cases}
+    wrong = {local: lack for local, lack in found.items() if lack}
+    if not wrong:
+        return Finding(credit=1.0, says=right_in(len(cases)))
+    for mistake in params.mistakes:
+        if mistake.reference and _explains(mistake.reference, wrong, seen, context):
+            return Finding(credit=mistake.credit, says=mistake.says)
+    credit = 1 - len(wrong) / len(cases) if params.credit == "per_case" else 0.0
+    first, lack = next(iter(wrong.items()))
+    count = wrong_in(len(wrong), len(cases))
+    shown = " ".join(f"{params.shown(cases[first])}: {lack.says} {lack.detail}".split())
+    if first.startswith("public"):
+        return Finding(credit=credit, says=f"{count} {shown}")
+    return Finding(credit=credit, says=f"{count} {lack.says}", detail=shown)
+
+
+def _lack(params: Params, local: str, seen: Seen, context: Context) -> Lack | None:
+    """What is wrong with one case; None when nothing is.
+
+    Raises:
+        ReferenceFault: the reference, or the predicate on its own answer, raised.
+    """
+    observed, request = seen.observations[local], seen.requests[local]
+    own = context.reference.answer(params.right, request)
+    if observed.status is not ProbeStatus.OK:
+        raised = f"raised {exception(observed.raised.ename)}" if observed.raised else ""
+        failed = Seen.failed(observed)
+        return Lack(says=f"It {raised or failed}.", detail=failed if raised else "")
+    try:
+        result = fitted(observed.value, own, free=params.shape == "free")
+    except Misfit as misfit:
+        says = "The result is of another kind or shape than asked."
+        return Lack(says=says, detail=f"{misfit}.")
+    try:
+        said = context.reference.holds(params.holds, result, _given(request))
+    except ReferenceRaised as error:
+        context.reference.holds(params.holds, own, _given(request))
+        return Lack(says="The result is not one that can be checked.", detail=str(error))
+    if said is True:
+        return None
+    return Lack(says=said or "It does not do what is asked.", result=result, formed=True)
+
+
+def _explains(predicate: str, wrong: dict[str, Lack], seen: Seen, context: Context) -> bool:
+    """Whether a predicate recognises its mistake in all that is wrong."""
+
+    def recognised(local: str, lack: Lack) -> bool:
+        args = _given(seen.requests[local])
+        try:
+            return lack.formed and context.reference.holds(predicate, lack.result, args) is True
+        except ReferenceFault:
+            return False
+
+    return all(recognised(local, lack) for local, lack in wrong.items())
+
+
+def _given(request: Request) -> dict[str, Value]:
+    """What a predicate may ask for by name: arguments of the call, and those of the object."""
+    return {**request.get("build", {}), **request["args"]}
