@@ -1,0 +1,180 @@
+"""`figure`: what was drawn, read by the guest and judged outside."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from asking import Asked, Asker, ok, said
+from guest_driver import ask, run_guest
+
+from grader.checks.figure import FIGURES
+from grader.evidence import Observation
+from grader.guest import figures as guest_figures
+from grader.values import Value
+from grader.verdict import Conclusion
+
+REFERENCE = """\
+import torch
+losses = [3.0, 2.0, 1.0]
+mask = torch.tril(torch.ones(3, 3)) == 1
+"""
+DRAWING = """\
+import matplotlib.pyplot as plt
+losses = [3.0, 2.0, 1.0]
+plt.plot(losses, label="train")
+plt.title("Training loss"); plt.xlabel("epoch"); plt.legend()
+plt.show()
+plt.plot([9.0, 8.0])
+plt.figure()
+plt.imshow([[1, 0, 0], [1, 1, 0], [1, 1, 1]]); plt.title("Mask")
+"""
+MORE = """\
+figure, both = plt.subplots(1, 2)
+both[0].bar(["a", "b"], [3, 4]); both[0].set_title("counts")
+both[1].scatter([1, 2], [3, 4]); both[1].set_ylabel("scattered")
+_ = both[0].barh([0], [7])
+"""
+
+
+@pytest.fixture(scope="module")
+def drawn() -> Value:
+    """What the guest brings back of real figures."""
+    seen = run_guest(DRAWING, MORE, probes=[ask("figures", FIGURES)]).seen()
+    return seen[FIGURES]
+
+
+@pytest.fixture
+def asker(tmp_path: Path) -> Asker:
+    return Asker(tmp_path, REFERENCE)
+
+
+def judged(asked: Asked, drawn: Value, **captured: Value) -> Conclusion:
+    assert asked.problems == []
+    replies: dict[str, Observation] = {name: ok(value) for name, value in captured.items()}
+    return asked.judge_replies(figures=ok(drawn), **replies)
+
+
+def test_both_sides_call_the_figures_alike() -> None:
+    assert guest_figures.NAME == FIGURES
+
+
+def test_each_figure_is_read_before_it_is_closed(drawn: Any) -> None:
+    told = [[axes["title"] for axes in figure["axes"]] for figure in drawn]
+    assert told == [["Training loss"], [""], ["Mask"], ["counts", ""]]
+    first = drawn[0]["axes"][0]
+    assert (first["x"], first["y"], first["legend"]) == ("epoch", "", ["train"])
+    np.testing.assert_array_equal(first["lines"][0]["y"].array, [3.0, 2.0, 1.0])
+
+
+RIGHT: dict[str, tuple[Any, dict[str, Any]]] = {
+    "a line": ("training LOSS", {"lines": [3, 2, 1]}),
+    "a line of the reference": ("train", {"lines": {"reference": "losses"}}),
+    "by number": (1, {"lines": [3, 2, 1], "labels": ["x", "title", "legend"]}),
+    "enough points": ("loss", {"at_least_points": 3}),
+    "an image": ("mask", {"images": {"reference": "mask"}}),
+    "bars": ("counts", {"bars": [3, 4]}),
+    "bars that lie": ("counts", {"bars": [7]}),
+    "points": ("scattered", {"points": [[1, 3], [2, 4]]}),
+}
+
+
+@pytest.mark.parametrize(("of", "settings"), RIGHT.values(), ids=RIGHT)
+def test_what_was_drawn_is_found(of: Any, settings: Any, asker: Asker, drawn: Value) -> None:
+    found = judged(asker("figure", of, **settings), drawn)
+    assert said(found) == (1.0, "The figure shows what is asked.")
+
+
+WRONG: dict[str, tuple[Any, dict[str, Any], str]] = {
+    "no such figure": (
+        "accuracy",
+        {"labels": ["x"]},
+        "Nothing draws a figure with 'accuracy' in its title, labels or legend.",
+    ),
+    "no such number": (5, {"labels": ["x"]}, "Nothing draws figure 5 of the notebook."),
+    "other data": ("loss", {"lines": [3, 2, 2]}, "The figure lacks a line with the right data."),
+    "too few points": (
+        "loss",
+        {"at_least_points": 4},
+        "The figure lacks a line of at least 4 points (the longest has 3).",
+    ),
+    "no label": ("loss", {"labels": ["x", "y"]}, "The figure lacks a label of the y axis."),
+    "two things": (
+        2,
+        {"labels": ["title"], "images": [[1]]},
+        "The figure lacks a title and an image with the right data.",
+    ),
+    "a transposed image": (
+        "mask",
+        {"images": [[1, 1, 1], [0, 1, 1], [0, 0, 1]]},
+        "The figure lacks an image with the right data.",
+    ),
+}
+
+
+@pytest.mark.parametrize(("of", "settings", "says"), WRONG.values(), ids=WRONG)
+def test_what_is_missing_is_said(
+    of: Any, settings: Any, says: str, asker: Asker, drawn: Value
+) -> None:
+    assert said(judged(asker("figure", of, **settings), drawn)) == (0.0, says)
+
+
+def test_a_line_may_be_compared_with_the_students_own_numbers(asker: Asker, drawn: Value) -> None:
+    asked = asker("figure", "loss", lines={"variable": "losses"})
+    assert asked.requests["lines"] == {"op": "capture", "name": "losses"}
+    assert said(judged(asked, drawn, lines=[3.0, 2.0, 1.0]))[0] == 1
+    assert said(judged(asked, drawn, lines=[3.0, 2.0]))[0] == 0
+
+
+HOSTILE: dict[str, Value] = {
+    "no list": "figures",
+    "no figure": [1, None, {"title": 3, "axes": []}],
+    "no axes": [{"title": "loss", "axes": [1, {"title": "loss"}]}],
+    "odd parts": [
+        {
+            "title": "loss",
+            "axes": [
+                {"title": "", "x": "", "y": "", "legend": [3], "lines": [1, {"label": 2, "y": 3}]}
+                | {"points": ["a"], "bars": [[]], "images": [{}, 10**400]}
+            ],
+        }
+    ],
+}
+
+
+@pytest.mark.parametrize("reply", HOSTILE.values(), ids=HOSTILE)
+def test_a_forged_reply_earns_nothing_and_breaks_nothing(reply: Value, asker: Asker) -> None:
+    asked = asker("figure", "loss", lines=[3], points=[[1, 2]], bars=[1], images=[[1]])
+    assert said(judged(asked, reply))[0] == 0
+
+
+def test_a_number_beyond_all_floats_is_no_data(asker: Asker, drawn: Value) -> None:
+    asked = asker("figure", "loss", lines={"variable": "losses"})
+    assert said(judged(asked, drawn, lines=[10**400, 2, 1]))[0] == 0
+
+
+def test_a_check_that_makes_no_sense_is_refused(asker: Asker) -> None:
+    assert asker("figure", "loss").problems == [
+        ((), "expected something to look at: lines, points, bars, images, labels")
+    ]
+    assert asker("figure", "loss", lines={}).problems == [
+        (("lines",), "expected either reference or variable")
+    ]
+
+
+def test_a_notebook_without_matplotlib_has_no_figures() -> None:
+    assert run_guest("x = 1", probes=[ask("figures", FIGURES)]).seen() == {FIGURES: []}
+
+
+def test_a_figure_that_is_drawn_again_counts_once() -> None:
+    cell = "import matplotlib.pyplot as plt\nf, a = plt.subplots()\na.plot([1, 2])\nf"
+    seen = run_guest(cell, "a.plot([3])\nf", probes=[ask("figures", FIGURES)]).seen()
+    assert [len(figure["axes"][0]["lines"]) for figure in seen[FIGURES]] == [2]
+
+
+def test_endless_data_is_left_out_and_costs_nothing_else() -> None:
+    cell = "import matplotlib.pyplot as plt\nplt.plot(range(2_000_000)); plt.plot([1, 2])"
+    seen = run_guest(cell, probes=[ask("figures", FIGURES)]).seen()
+    lines = seen[FIGURES][0]["axes"][0]["lines"]
+    assert lines[0]["y"] is None
+    assert lines[1]["y"].array.tolist() == [1.0, 2.0]
