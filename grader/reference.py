@@ -13,11 +13,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeAlias
 
 from grader.codec import encode
-from grader.errors import ReferenceFault
+from grader.errors import ReferenceFault, ReferenceRaised
 from grader.values import Tensor, Value
+
+#: The parts of a request that say how something is called.
+CALLED = ("args", "build", "method", "repeat")
+
+
+Drawn: TypeAlias = tuple[dict[str, Tensor], dict[str, Tensor]]
+"""Parameters and statistics of a model, by name."""
 
 
 @dataclass(slots=True)
@@ -66,59 +73,97 @@ class Reference:
         Raises:
             ReferenceFault: it is not there, raised, or returned what is no plain value.
         """
-        key = hashlib.sha256(encode([name, dict(args)])).hexdigest()
-        if key not in self._results:
-            from grader import tensors  # torch: only when a reference is asked
+        return self.answer(name, {"args": dict(args)})
 
-            with _ours(name):
-                self._results[key] = tensors.call(self._get(name), args, name)
-        return self._results[key]
-
-    def weights(self, name: str, build: Mapping[str, Value], seed: int) -> dict[str, Tensor]:
-        """Random weights for a model, by parameter name, in the reference's shapes.
-
-        They are its own initial values plus normal noise of 0.1, so that parameters which start as
-        ones or zeros (biases, norms) cannot be confused.
-        """
-        from grader import tensors  # torch: only when a reference is asked
-
-        with _ours(name):
-            return tensors.draw_weights(self._get(name), build, seed)
-
-    def model(
-        self,
-        name: str,
-        build: Mapping[str, Value],
-        weights: Mapping[str, Tensor],
-        inputs: Sequence[Mapping[str, Value]],
-        *,
-        gradients: bool,
-    ) -> dict[str, Value]:
-        """What a model of the reference gives: `count`, `outputs` and `gradients`.
-
-        The gradients are those of the guest's fixed scalar: the sum, over all inputs, of each
-        output times the cosine of its elements' running numbers.
+    def answer(self, name: str, request: Mapping[str, Value]) -> Value:
+        """What the reference gives for a request of the guest's `call` operation.
 
         Args:
-            name: A class of the reference.
-            build: Arguments of the class, passed as `call` passes them.
-            weights: Value of every parameter, by name.
-            inputs: Arguments of each forward pass, likewise.
-            gradients: Whether to differentiate; without, `gradients` is None and outputs need hold
-                no floating-point tensor.
+            name: A function of the reference, or a class if there is `build`.
+            request: `args`, and where the rubric has them `build`, `method` and `repeat`; see
+                `grader/guest/probe.py`.
 
         Raises:
             ReferenceFault: it is not there, raised, or returned what is no plain value.
         """
-        told = [name, dict(build), dict(weights), [dict(one) for one in inputs], gradients]
-        key = hashlib.sha256(encode(["model", *told])).hexdigest()
+        asked = {part: request[part] for part in CALLED if part in request}
+        key = hashlib.sha256(encode([name, asked])).hexdigest()
         if key not in self._results:
             from grader import tensors  # torch: only when a reference is asked
 
             with _ours(name):
-                self._results[key] = tensors.observe(
-                    self._get(name), build, weights, inputs, gradients=gradients
-                )
+                self._results[key] = tensors.answer(self._get(name), asked, name, self._get)
+        return self._results[key]
+
+    def holds(self, name: str, result: Value, args: Mapping[str, Value]) -> bool | str:
+        """What a predicate of the reference says of a result: True, False, or what does not hold.
+
+        Args:
+            name: A function of the reference: (result, ...) -> bool or str.
+            result: What is judged.
+            args: The arguments that led to it; passed by keyword, those that the predicate takes.
+
+        Raises:
+            ReferenceRaised: the predicate raised.
+            ReferenceFault: it is not there, or returned something else.
+        """
+        from grader import tensors  # torch: only when a reference is asked
+
+        with _ours(name):
+            return tensors.holds(self._get(name), result, args, self._get)
+
+    def draw(self, name: str, seed: int, args: Sequence[Value]) -> Value:
+        """An input that a function of the reference draws; it gets a seed, then `args`."""
+        numbered = {str(number): value for number, value in enumerate((seed, *args))}
+        return self.call(name, numbered)
+
+    def agrees(self, name: str, args: Mapping[str, Value]) -> bool | str:
+        """What a predicate of the reference says that takes all it needs by name.
+
+        Args:
+            name: A function of the reference: (...) -> bool or str.
+            args: What it may take.
+
+        Raises:
+            ReferenceRaised: the predicate raised.
+            ReferenceFault: it is not there, or returned something else.
+        """
+        from grader import tensors  # torch: only when a reference is asked
+
+        with _ours(name):
+            return tensors.agrees(self._get(name), args, self._get)
+
+    def weights(self, name: str, build: Mapping[str, Value], seed: int) -> Drawn:
+        """Random weights for a model, by parameter name, in the reference's shapes.
+
+        They are its own initial values plus normal noise of 0.1, so that parameters which start as
+        ones or zeros (biases, norms) cannot be confused; statistics of batch norms likewise.
+        """
+        from grader import networks  # torch: only when a reference is asked
+
+        with _ours(name):
+            return networks.draw_weights(self._get(name), build, seed, self._get)
+
+    def model(self, name: str, request: Mapping[str, Value]) -> dict[str, Value]:
+        """What the guest's `model` operation would find of a class of the reference.
+
+        Args:
+            name: A class of the reference, or a function that makes a model.
+            request: As `grader/guest/model.py` states it; the weights must be named as here.
+
+        Returns:
+            `parameters`, `count`, `outputs`, `gradients` and so on, as the guest gives them.
+
+        Raises:
+            ReferenceFault: it is not there, raised, or returned what is no plain value.
+        """
+        told = {part: given for part, given in request.items() if part not in ("op", "name")}
+        key = hashlib.sha256(encode(["model", name, told])).hexdigest()
+        if key not in self._results:
+            from grader import networks  # torch: only when a reference is asked
+
+            with _ours(name):
+                self._results[key] = networks.examine(self._get(name), told, self._get)
         result: dict[str, Value] = self._results[key]
         return result
 
@@ -140,7 +185,7 @@ class _ours:
     def __exit__(self, kind: type[BaseException] | None, error: Any, trace: Any) -> None:
         if isinstance(error, Exception) and not isinstance(error, ReferenceFault):
             said = f"the reference {self.name} raised {type(error).__name__}: {error}"
-            raise ReferenceFault(said) from error
+            raise ReferenceRaised(said) from error
 
 
 def _load(path: Path) -> ModuleType:

@@ -148,7 +148,11 @@ UNFIT = "The weights do not fit: "
         (Larger, (1.0, "The outputs and gradients agree.")),
         (
             lambda width: nn.Linear(3, width),
-            (0.0, f"{UNFIT}expected a parameter inner.weight of shape (4, 3), found none of it."),
+            (
+                0.0,
+                f"{UNFIT}expected a parameter inner.weight of shape (4, 3), found none of it. "
+                "The names asked for are inner.weight, inner.bias, outer.weight.",
+            ),
         ),
     ],
     ids=[
@@ -244,6 +248,6 @@ def test_a_reference_model_gets_its_inputs_by_name(ask: Asker) -> None:
     assert said(asked.judge(Scaled=Scaled))[0] == 1.0
 
 
-def test_a_model_check_must_compare_something(ask: Asker) -> None:
-    with pytest.raises(ValueError, match="at least 1 item"):
-        ask("model", "Net", compare=[])
+def test_a_model_check_must_look_at_something(ask: Asker) -> None:
+    asked = ask("model", "Net", compare=[])
+    assert asked.problems == [(("compare",), "expected something to look at, found nothing")]

@@ -207,7 +207,10 @@ ELSEWHERE = {
 
 @pytest.mark.parametrize(("source", "expected"), ELSEWHERE.values(), ids=ELSEWHERE)
 def test_words_that_stand_elsewhere_are_shown_to_a_person(source: str, expected: str) -> None:
-    assert judge("written", WRITTEN, seen_of(None, text(source))) == Pending(reason=expected)
+    found = judge("written", WRITTEN, seen_of(None, text(source)))
+    assert isinstance(found, Pending)
+    assert found.reason == expected
+    assert found.work.source == "the notebook, elsewhere"
 
 
 @pytest.mark.parametrize("fence", ["```", "~~~~"])

@@ -53,9 +53,17 @@ def look(weights: dict[str, torch.Tensor] | None = WEIGHTS, **changes: Any) -> d
         "name": "Net",
         "build": {"width": 4},
         "weights": None if weights is None else {k: tensor(w) for k, w in weights.items()},
-        "rename": {},
+        "statistics": {},
+        "rename": [],
+        "shake": 0.0,
+        "method": "",
+        "mode": "eval",
         "inputs": [{"x": tensor(x)} for x in X],
+        "again": [],
+        "training": [],
         "gradients": True,
+        "loss": None,
+        "layers": False,
         "seed": 5,
     }
     return request | changes
@@ -89,7 +97,7 @@ def test_a_models_outputs_and_gradients_are_those_of_torch_under_the_given_weigh
 def test_weights_are_placed_by_rename_or_by_shape_where_shapes_are_unique(put: Put) -> None:
     ours = {f"net.{name}".replace("second.", "out."): w for name, w in WEIGHTS.items()}
     rename = {"first": "net.first", "second.weight": "net.out.weight", "unused": "net.unused"}
-    renamed = put({"Net": Net}, look(ours, rename=rename))
+    renamed = put({"Net": Net}, look(ours, rename=[rename]))
     by_shape = put({"Net": Net}, look(ours))
     plain = put({"Net": Net}, look())
     assert (renamed["loaded"], by_shape["loaded"]) == ("by rename", "by shape")
@@ -102,7 +110,7 @@ def test_extra_parameters_of_theirs_keep_what_they_hold_and_are_told(put: Put) -
     renamed = {name.replace("first", "in"): w for name, w in ours.items()}
     plain = put({"Net": Net}, look())
     by_name = put({"Net": Net}, look(ours))
-    by_rename = put({"Net": Net}, look(renamed, rename={"first": "in"}))
+    by_rename = put({"Net": Net}, look(renamed, rename=[{"first": "in"}]))
     for seen, way, names in ((by_name, "by name", ours), (by_rename, "by rename", renamed)):
         assert (seen["loaded"], seen["unloaded"], seen["extra"]) == (way, [], ["unused"])
         assert seen["outputs"] == plain["outputs"]
@@ -131,7 +139,7 @@ def test_a_shared_parameter_is_found_by_any_of_its_names(put: Put) -> None:
 
 def test_a_renamed_parameter_is_ours_though_another_has_our_name(put: Put) -> None:
     ours = {"unused": WEIGHTS["first.weight"]}
-    seen = put({"Net": Net}, look(ours, rename={"first.weight": "unused"}))
+    seen = put({"Net": Net}, look(ours, rename=[{"first.weight": "unused"}]))
     assert (seen["loaded"], seen["unloaded"]) == ("by rename", [])
     assert seen["extra"] == ["unused", "first.bias", "second.weight"]
     assert {name: g.shape for name, g in seen["gradients"].items()} == {"unused": (4, 3)}
@@ -219,7 +227,7 @@ def test_inputs_take_the_precision_of_the_model(put: Put, leftovers: None) -> No
 
 
 def test_without_weights_a_model_starts_from_the_seed(put: Put) -> None:
-    seen = [put({"Net": Net}, look(None, rename={"first": "a"})) for _ in range(2)]
+    seen = [put({"Net": Net}, look(None, rename=[{"first": "a"}])) for _ in range(2)]
     assert seen[0] == seen[1]
     assert seen[0]["loaded"] == ""
     assert set(seen[0]["gradients"]) == {"a.weight", "a.bias", "second.weight", "unused"}

@@ -29,6 +29,8 @@ def signs(seed):
     return x, torch.arange(100, 108)
 def error(predictions, labels): return ((predictions - labels) ** 2).float().mean()
 
+def is_fine(outputs, inputs): return bool((outputs[0][0] > 1000 * inputs[0]["x"].sum()).all())
+
 class Net(nn.Module):
     def __init__(self):
         super().__init__()
@@ -52,6 +54,20 @@ CHECKS: dict[str, dict[str, Any]] = {
     "function by case": {"of": "double", "cases": [{"x": 3}], "credit": "per_case"},
     "model": {"of": "Net", "inputs": [{"x": "normal(2, 3)"}]},
     "model by count": {"of": "Net", "compare": ["count"]},
+    "model by all its parts": {
+        "of": "Net",
+        "inputs": [{"x": "normal(2, 3)"}],
+        "compare": ["parameters", "shapes"],
+        "batch": True,
+        "permutes": "x",
+        "ignores_order": "x",
+        "deterministic": True,
+        "dropout": True,
+        "has": {"inner": "Linear(bias=True)"},
+        "holds": "is_fine",
+        "mistakes": [MISTAKE],
+    },
+    "model by what holds": {"of": "Net", "inputs": [{"x": "normal(2, 3)"}], "holds": "is_fine"},
     "metric": {"of": "predict", **METRIC},
     "metric with a measure": {
         "of": "predict",
@@ -127,12 +143,17 @@ VALUES: dict[str, Value] = {
     "bfloat16": array(np.float32(1), "bfloat16"),
     "list of arrays": [array(1.0), array([1.0, 2.0]), "a"],
 }
+SHALLOW = [value for name, value in VALUES.items() if name != "deep"]
 FAIR: dict[str, Value] = {
     "parameters": {},
+    "aliases": {},
     "count": 0,
+    "modules": {},
     "loaded": "by name",
     "unloaded": [],
     "outputs": [],
+    "again": [],
+    "training": [],
     "gradients": {},
     "error": None,
 }
@@ -150,6 +171,17 @@ MODELS: dict[str, Value] = {
     "shape of text": {**FAIR, "loaded": "", "parameters": {"inner.weight": ["a"]}},
     "shape too big": {**FAIR, "loaded": "", "parameters": {"inner.weight": [BIG]}},
     "number as a name": {**FAIR, "loaded": "", "parameters": {1: [5]}},
+    "shape of an alias": {**FAIR, "aliases": {"inner.weight": [4, 3]}},
+    "an alias of nothing": {**FAIR, "aliases": {"inner.weight": "outer.weight"}},
+    "outputs of every kind": {**FAIR, "outputs": [SHALLOW]},
+    "outputs and changes": {**FAIR, "outputs": [VALUES["vector"]], "again": [None] * 9},
+    "changes of every kind": {**FAIR, "outputs": [[1.0]], "again": [*SHALLOW]},
+    "shape a layer": {**FAIR, "modules": {"inner": 5}},
+    "shape of a layer's class": {**FAIR, "modules": {"inner": {"classes": [5], "attributes": {}}}},
+    "layers with odd attributes": {
+        **FAIR,
+        "modules": {"inner": {"classes": ["Linear"], "attributes": {"bias": VALUES["vector"]}}},
+    },
     "count true": {**FAIR, "count": True},
 }
 ANSWERS = {**VALUES, **{f"model, {name}": value for name, value in MODELS.items()}}

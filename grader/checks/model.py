@@ -1,300 +1,307 @@
 """`model`: a class is built, given the reference's weights, and compared with the reference.
 
-What is compared can be the parameters (count, names and shapes), the outputs in eval mode, and the
-gradients of a fixed scalar of the outputs. All inputs are ours, so this is an experiment.
+What is compared can be the parameters (number, names and shapes), the outputs, and the gradients of
+a loss. Beside that, what the outputs depend on can be seen from changed inputs, and layers can be
+asked for. All inputs are ours, so this is an experiment.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from itertools import zip_longest
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping, Sequence
 
 import numpy as np
-from pydantic import Field
 
-from grader.checks.base import Context, Problem, Released, Request, Seen, no_name
-from grader.checks.function import bad_inputs, bad_mistakes, called, exception, hidden_failure
-from grader.compare import Difference, compare
-from grader.errors import ReferenceFault
-from grader.evidence import Raised
-from grader.rubric.model import CheckParams, Identifier
+from grader.checks.base import Context, Released, Request, Seen
+from grader.checks.function import called, exception, hidden_failure
+from grader.checks.model_layers import wrong_layers
+from grader.checks.model_parts import (
+    is_mistake,
+    unloaded,
+    way,
+    wrong_change,
+    wrong_count,
+    wrong_dropout,
+    wrong_parameters,
+    wrong_shapes,
+    wrong_values,
+)
+from grader.checks.model_reply import Reply, Wrong, read_reply
+from grader.checks.model_runs import Change, changes, for_training
+from grader.checks.model_settings import Params, draw, problems
+from grader.errors import ReferenceFault, ReferenceRaised
 from grader.values import Tensor, Value
 from grader.verdict import Finding
 
+__all__ = ["TESTIMONY", "Params", "answers", "asks", "form", "judge"]
+__all__ += ["problems", "release", "requests"]
+
 TESTIMONY = False
 
-Part = Literal["count", "outputs", "gradients"]
-
-
-class Params(CheckParams):
-    """`model: SelfAttention`."""
-
-    of: Identifier
-    reference: Identifier | None = None
-    """A class of the reference; the one of the same name if left out."""
-    build: dict[str, Any] = Field(default_factory=dict)
-    """Arguments that the class is built with."""
-    inputs: tuple[dict[str, Any], ...] = ()
-    """Arguments of each forward pass, by name."""
-    compare: tuple[Part, ...] = Field(default=("outputs", "gradients"), min_length=1)
-    rename: dict[str, str] = Field(default_factory=dict)
-    """The student's parameter names to the reference's, where they may differ."""
-    rtol: Annotated[float, Field(ge=0)] = 1e-4
-    atol: Annotated[float, Field(ge=0)] = 1e-5
-
-    @property
-    def right(self) -> str:
-        """Name of the class that knows what is right."""
-        return self.reference or self.of
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reply:
-    """What the guest's `model` operation found, once it is known to have that form."""
-
-    parameters: dict[str, tuple[int, ...]]
-    """Shapes by the student's names."""
-    count: int
-    loaded: str
-    """How the weights were placed; empty if they were not."""
-    outputs: list[Value]
-    gradients: dict[Value, Value] | None
-    """By our names."""
-    stage: str
-    """Where it ended early: `build`, `load`, `forward` or `backward`; else empty."""
-    raised: Raised
-    """What ended it; empty texts if nothing did."""
-
-
-def read_reply(value: Value) -> Reply | None:
-    """Read a probe's answer; None if our guest cannot have written it, but a student's code did."""
-    match value:
-        case {
-            "parameters": dict() as parameters,
-            "count": int() as count,
-            "loaded": ("" | "by name" | "by rename" | "by shape") as loaded,
-            "outputs": list() as outputs,
-            "gradients": (None | dict()) as gradients,
-            "error": (None | dict()) as error,
-        } if all(isinstance(k, str) and _is_shape(s) for k, s in parameters.items()):
-            shapes = {name: tuple(shape) for name, shape in parameters.items()}
-        case _:
-            return None
-    match {"stage": "", "ename": "", "evalue": ""} if error is None else error:
-        case {
-            "stage": ("" | "build" | "load" | "forward" | "backward") as stage,
-            "ename": str() as ename,
-            "evalue": str() as evalue,
-        } if _is_shape([count]):
-            return Reply(
-                parameters=shapes,
-                count=count,
-                loaded=loaded,
-                outputs=outputs,
-                gradients=gradients,
-                stage=stage,
-                raised=Raised(ename=ename, evalue=evalue),
-            )
-    return None
-
-
-def _is_shape(sizes: Value) -> bool:
-    """Whether these are sizes of dimensions, none larger than a tensor could have."""
-    return isinstance(sizes, list) and all(type(n) is int and 0 <= n < 2**63 for n in sizes)
+#: What is right, in the order in which parts are looked at.
+RIGHT = {
+    "parameters": "parameters",
+    "count": "parameter counts",
+    "shapes": "output shapes",
+    "outputs": "outputs",
+    "gradients": "gradients",
+    "has": "the layers are as asked",
+    "deterministic": "evaluation is deterministic",  # what is random depends on everything
+    "causal": "a later token changes no earlier output",
+    "batch": "items of a batch do not mix",
+    "permutes": "the outputs follow the order of the input",
+    "ignores_order": "the order of the input does not matter",
+    "dropout": "training uses dropout",
+    "holds": "the outputs are as asked",
+}
+COMPARED = ("parameters", "count", "shapes", "outputs", "gradients")
+#: Stages whose failure leaves nothing to judge of a part; of those that are not here, none does.
+_RUN = ("load", "method", "forward")
+NEEDS = {
+    **dict.fromkeys(("shapes", "outputs", "holds"), _RUN),
+    **dict.fromkeys(("causal", "batch", "permutes"), (*_RUN, "again")),
+    **dict.fromkeys(("ignores_order", "deterministic"), (*_RUN, "again")),
+    "gradients": (*_RUN, "again", "backward"),
+    "dropout": (*_RUN, "again", "backward", "train"),
+}
 
 
 def asks(params: Params) -> str:
     """What the student must define."""
-    return f"a class {called(params.of, params.build)}"
-
-
-def problems(params: Params, context: Context) -> Iterator[Problem]:
-    """Names that the reference lacks, inputs that nothing can draw, nothing to compare."""
-    yield from no_name(params.right, context, ("reference",) if params.reference else ("model",))
-    yield from bad_mistakes(params, context)
-    for number, one in enumerate(params.inputs):
-        yield from bad_inputs(one, ("inputs", number))
-    if not params.inputs and set(params.compare) != {"count"}:
-        yield ("inputs",), "expected inputs, without which outputs cannot be compared"
+    said = f"a class {called(params.of, params.build)}"
+    return f"{said} with a method {params.method}" if params.method else said
 
 
 def requests(params: Params, context: Context, check_id: str) -> dict[str, Request]:
     """Build the class, load weights drawn in the reference's shapes, run it on the inputs."""
     inputs = [
-        context.inputs.case(written, f"{check_id}/input{number}")
+        context.case(written, f"{check_id}/input{number}")
         for number, written in enumerate(params.inputs)
     ]
+    weights, statistics = draw(params, context, check_id) if params.loads else (None, {})
     asked: Request = {
         "op": "model",
         "name": params.of,
-        "build": dict(params.build),
-        "weights": _weights(params, context, check_id) if inputs else None,
-        "rename": dict(params.rename),
+        "build": context.case(params.build, f"{check_id}/build"),
+        "weights": weights,
+        "statistics": statistics,
+        "rename": [dict(rename) for rename in params.renames],
+        "shake": params.shake,
+        "method": params.method or "",
+        "mode": params.mode,
         "inputs": inputs,
+        "again": [change.given for change in _changes(params, inputs, context, check_id)],
+        "training": for_training(params, inputs),
         "gradients": "gradients" in params.compare,
+        "loss": params.loss,
+        "layers": bool(params.has),
         "seed": context.inputs.seed(f"{check_id}/seed") % 2**31,
     }
     return {"model": asked}
 
 
+def _changes(
+    params: Params, inputs: Sequence[dict[str, Value]], context: Context, check_id: str
+) -> list[Change]:
+    """The changed inputs, alike whenever they are made again."""
+
+    def generator(purpose: str) -> np.random.Generator:
+        return np.random.default_rng(context.inputs.seed(f"{check_id}/{purpose}"))
+
+    return changes(params, inputs, generator)
+
+
 def form(params: Params, seen: Seen, context: Context) -> Finding | None:
     """Whether it can be built, takes the weights, and runs on the inputs."""
-    looked = _looked(params, seen)
-    return looked if isinstance(looked, Finding) else None
+    reply = _read(params, seen)
+    if isinstance(reply, Finding):
+        return reply
+    failed = _failed(params, reply, seen.args("model", "weights")) if reply.stage else None
+    return Finding(credit=0.0, says=failed.says, detail=failed.detail) if failed else None
 
 
-def _looked(params: Params, seen: Seen) -> Reply | Finding:
-    """What came out of it, or what kept that from being."""
+def _read(params: Params, seen: Seen) -> Reply | Finding:
+    """What came out of it, or what kept it from being built."""
     nothing = hidden_failure(seen, params.of, "model")
     if nothing:
         return nothing
     reply = read_reply(seen.observations["model"].value)
     if reply is None:
         return Finding(credit=0.0, says="The model's reply makes no sense.")
-    raised, told = exception(reply.raised.ename), str(reply.raised)
     if reply.stage == "build":
-        says = f"{called(params.of, params.build)} raised {raised}."
-        return Finding(credit=0.0, says=says, detail=told, answered=False)
-    weights = seen.args("model", "weights")
-    if weights and not reply.loaded:
-        return Finding(credit=0.0, says=_unloaded(params, reply, weights), detail=told)
-    if reply.stage:
-        return Finding(credit=0.0, says=f"The {reply.stage} pass raised {raised}.", detail=told)
+        says = f"{called(params.of, params.build)} raised {exception(reply.raised.ename)}."
+        return Finding(credit=0.0, says=says, detail=str(reply.raised), answered=False)
+    if reply.stage == "method":
+        says = f"{params.of} has no method {params.method or 'forward'}."
+        return Finding(credit=0.0, says=says, answered=False)
     return reply
+
+
+def _failed(params: Params, reply: Reply, weights: Mapping[str, Tensor] | None) -> Wrong:
+    """Say at which stage it ended."""
+    if weights and not reply.loaded:
+        return unloaded(params, reply, weights)
+    called_so = f"The {reply.stage} pass"
+    if params.method and reply.stage == "forward":
+        called_so = f"{params.of}.{params.method}"
+    if reply.stage == "again":
+        called_so = "The forward pass of a changed input"
+    if reply.stage == "train":
+        called_so = "The forward pass in training mode"
+    said = f"{called_so} raised {exception(reply.raised.ename)}."
+    return Wrong(says=said, detail=str(reply.raised))
 
 
 def release(params: Params, context: Context, check_id: str) -> Released:
     """Arguments to build it with and inputs of the right shapes, with the shapes that come out."""
     asked = requests(params, context, f"{check_id}/public")["model"]
-    shapes: list[tuple[int, ...]] = []
-    weights = asked["weights"] or {}
-    if asked["inputs"]:
-        made = context.reference.model(
-            params.right, params.build, weights, asked["inputs"], gradients=False
-        )
-        shapes = [tuple(output.shape) for output in made["outputs"] if isinstance(output, Tensor)]
-    told = {"of": params.of, "build": dict(params.build)}
-    blank = {**asked, "weights": None, "gradients": False}
+    found = context.reference.model(params.right, {**asked, "gradients": False, **_ONCE})
+    outputs = found["outputs"]
+    told = {"of": params.of, "build": dict(params.build), "method": params.method}
+    blank = {**asked, "weights": None, "statistics": {}, "gradients": False, **_ONCE}
     # Where the rubric renames parameters, other names than ours are right too.
-    asks = {} if params.rename else {name: tuple(w.shape) for name, w in weights.items()}
-    return Released(params=told, requests={"model": blank}, shapes=tuple(shapes), parameters=asks)
+    named = ("parameters" in params.compare or params.loads) and not params.rename
+    shapes = found["parameters"] if named else {}
+    plain = all(isinstance(output, Tensor) for output in outputs)
+    return Released(
+        params=told,
+        requests={"model": blank},
+        shapes=tuple(o.shape for o in outputs) if plain and not params.also else (),
+        parameters={name: tuple(shape) for name, shape in shapes.items()},
+    )
+
+
+#: Of a request, what leaves only the asked inputs.
+_ONCE: Request = {"again": [], "training": [], "layers": False}
+
+
+def answers(
+    params: Params, asked: Mapping[str, Request], context: Context, check_id: str
+) -> dict[str, Value]:
+    """The reply of a guest that examines the reference's own class."""
+    found = context.reference.model(params.right, asked["model"])
+    loaded = "" if asked["model"]["weights"] is None else "by name"
+    return {"model": {**found, "loaded": loaded, "error": None}}
 
 
 def judge(params: Params, seen: Seen, context: Context) -> Finding:
-    """Give full credit when all that is compared agrees; else look for a known mistake.
+    """Give full credit when every part is right; else look for a known mistake.
 
     The reference comes first: where it cannot be differentiated, nor can a right answer.
     """
-    expected = _expected(params, params.right, seen, context)
-    reply = _looked(params, seen)
+    request = {**seen.requests["model"], **_ONCE}
+    rights = [params.right, *params.also] if params.compare else []
+    expected = [context.reference.model(name, request) for name in rights]
+    reply = _read(params, seen)
     if isinstance(reply, Finding):
         return reply
-    found = _first_difference(params, reply, expected)
-    loaded = f" (weights loaded {reply.loaded})" if reply.loaded not in ("", "by name") else ""
-    if found is None:
-        return Finding(credit=1.0, says=f"The {_listed(params.compare)} agree{loaded}.")
+    looked = [_compared(params, reply, one, seen) for one in expected or [{}]]
+    parts = min(looked, key=lambda found: len([part for part in found.values() if part]))
+    parts |= _behaves(params, reply, seen, context)
+    wrong = {part: said for part, said in parts.items() if said}
+    if not wrong:
+        return Finding(credit=1.0, says=_right(params, reply, [*parts]))
     for mistake in params.mistakes:
-        if mistake.reference and _is_mistake(params, mistake.reference, reply, seen, context):
+        if mistake.reference and _explains(mistake.reference, params, reply, request, context):
             return Finding(credit=mistake.credit, says=mistake.says)
-    part, difference = found
-    told = difference.relation or difference.summary
-    mute = _tells(reply.outputs, expected["outputs"]) or _tells(
-        reply.gradients, expected["gradients"]
-    )
-    says = f"The {part} differ{loaded}" + ("." if mute else f": {told}.")
-    return Finding(credit=0.0, says=says, detail=f"{difference.summary}. {difference.detail}")
+    return _lost(params, parts, wrong)
 
 
-def _weights(params: Params, context: Context, check_id: str) -> dict[str, Value]:
-    seed = context.inputs.seed(f"{check_id}/weights") % 2**31
-    return dict(context.reference.weights(params.right, params.build, seed))
+def _compared(
+    params: Params, reply: Reply, expected: dict[str, Value], seen: Seen
+) -> dict[str, Wrong | None]:
+    """What is compared with a reference, part by part."""
+    asked = [part for part in COMPARED if part in params.compare or _banded(params, part)]
+    found: dict[str, Wrong | None] = {}
+    for part in asked:
+        if reply.stage in NEEDS.get(part, ()):
+            found[part] = _failed(params, reply, seen.args("model", "weights"))
+        elif part == "parameters":
+            found[part] = wrong_parameters(params, reply, expected)
+        elif part == "count":
+            found[part] = wrong_count(params, reply, expected)
+        elif part == "shapes":
+            found[part] = wrong_shapes(params, reply, expected)
+        else:
+            found[part] = wrong_values(part, params, reply, expected)
+    return found
 
 
-def _expected(params: Params, name: str, seen: Seen, context: Context) -> dict[str, Value]:
-    weights = seen.args("model", "weights") or {}
-    asked = seen.args("model", "gradients")
+def _banded(params: Params, part: str) -> bool:
+    return part == "count" and params.count is not None
+
+
+def _behaves(params: Params, reply: Reply, seen: Seen, context: Context) -> dict[str, Wrong | None]:
+    """What can be seen of the student's model alone, part by part."""
+    asked = [part for part in RIGHT if part not in COMPARED and getattr(params, part)]
     inputs = seen.args("model", "inputs")
-    return context.reference.model(name, params.build, weights, inputs, gradients=asked)
+    made = _changes(params, inputs, context, seen.check_id)
+    found: dict[str, Wrong | None] = {}
+    for part in asked:
+        if reply.stage in NEEDS.get(part, ()):
+            found[part] = _failed(params, reply, seen.args("model", "weights"))
+        elif part == "has":
+            found[part] = wrong_layers(params.has, reply)
+        elif part == "dropout":
+            found[part] = wrong_dropout(reply)
+        elif part == "holds":
+            found[part] = _unheld(params, reply, seen, context)
+        else:
+            found[part] = wrong_change(part, params, reply, made)
+    return found
 
 
-def _first_difference(
-    params: Params, reply: Reply, expected: dict[str, Value]
-) -> tuple[str, Difference] | None:
-    if "count" in params.compare and reply.count != expected["count"]:
-        summary = f"{reply.count:,} parameters"
-        said = Difference(summary=summary, detail=f"Expected {expected['count']:,}")
-        return "parameter counts", said
-    for part, value in (("outputs", reply.outputs), ("gradients", reply.gradients)):
-        if part not in params.compare:
-            continue
-        found = compare(value, expected[part], rtol=params.rtol, atol=params.atol)
-        if found:
-            return part, found
-    return None
+def _unheld(params: Params, reply: Reply, seen: Seen, context: Context) -> Wrong | None:
+    """What the predicate says is wrong.
 
-
-def _is_mistake(params: Params, name: str, reply: Reply, seen: Seen, context: Context) -> bool:
-    """Whether a wrong model gives the student's outputs; one that cannot run explains nothing.
-
-    A wrong model may give NaN (a softmax over nothing), and then explains NaN at the same places;
-    but not if it gives nothing else.
+    Raises:
+        ReferenceFault: it raised on what the reference gives, too.
     """
+    name, inputs = str(params.holds), seen.args("model", "inputs")
+    shapes = {of: list(shape) for of, shape in reply.parameters.items()}
+    given = {"outputs": reply.outputs, "parameters": shapes, "count": reply.count}
+    if len(reply.outputs) != len(inputs):
+        return Wrong(says="The outputs cannot be looked at.")
     try:
-        expected = _expected(params, name, seen, context)
+        said = context.reference.agrees(name, {**given, "inputs": inputs})
+    except ReferenceRaised as error:
+        own = context.reference.model(params.right, {**seen.requests["model"], **_ONCE})
+        context.reference.agrees(name, {**own, "inputs": inputs})
+        return Wrong(says="The outputs are not such as can be looked at.", detail=str(error))
+    if said is True:
+        return None
+    return Wrong(says=said or "The outputs are not as asked.")
+
+
+def _right(params: Params, reply: Reply, parts: Sequence[str]) -> str:
+    """Say that all parts are right."""
+    compared = [RIGHT[part] for part in parts if part in COMPARED]
+    if _banded(params, "count"):
+        compared = [one for one in compared if one != RIGHT["count"]]
+    last = " and ".join(filter(None, [", ".join(compared[:-1]), *compared[-1:]]))
+    agree = [f"the {last} agree{way(reply)}"] if compared else []
+    agree += ["the number of parameters is plausible"] if _banded(params, "count") else []
+    said = "; ".join([*agree, *(RIGHT[part] for part in parts if part not in COMPARED)])
+    return f"{said[:1].upper()}{said[1:]}."
+
+
+def _lost(params: Params, parts: Mapping[str, Wrong | None], wrong: Mapping[str, Wrong]) -> Finding:
+    """Name the first part that is wrong, and give what the others earn."""
+    first = next(iter(wrong.values()))
+    if params.credit == "all":
+        return Finding(credit=0.0, says=first.says, detail=first.detail)
+    earned = sum(said.share if said else 1.0 for said in parts.values())
+    count = f"{len(parts) - len(wrong)} of {len(parts)} parts are right. " if len(parts) > 1 else ""
+    detail = " ".join(f"{part}: {said.says} {said.detail}".strip() for part, said in wrong.items())
+    credit = max(0.0, earned / len(parts))
+    return Finding(credit=credit, says=f"{count}{first.says}", detail=detail)
+
+
+def _explains(
+    mistake: str, params: Params, reply: Reply, request: Request, context: Context
+) -> bool:
+    """Whether a wrong model does what the student's does; one that cannot run explains nothing."""
+    try:
+        expected = context.reference.model(mistake, request)
     except ReferenceFault:
         return False
-    if not params.inputs:
-        return bool(reply.count == expected["count"])
-    outputs = expected["outputs"]
-    found = compare(reply.outputs, outputs, rtol=params.rtol, atol=params.atol, equal_nan=True)
-    return found is None and _holds_number(outputs)
-
-
-def _holds_number(value: Value) -> bool:
-    """Whether there is any number in a value that is finite."""
-    match value:
-        case Tensor():
-            return bool(np.isfinite(value.array).any())
-        case list() | tuple():
-            return any(map(_holds_number, value))
-        case dict():
-            return any(map(_holds_number, value.values()))
-    return isinstance(value, int | float | complex) and bool(np.isfinite(value))
-
-
-def _unloaded(params: Params, reply: Reply, weights: Mapping[str, Tensor]) -> str:
-    """Say which of our parameters found no place; the student's own names stay with the staff."""
-    theirs = reply.parameters | {
-        _renamed(name, params.rename): shape for name, shape in reply.parameters.items()
-    }
-    for name, weight in weights.items():
-        if theirs.get(name) != weight.shape:
-            seen = f"shape {theirs[name]}" if name in theirs else "none of it"
-            expected = f"expected a parameter {name} of shape {weight.shape}, found {seen}"
-            return f"The weights do not fit: {expected}."
-    return "The weights do not fit."
-
-
-def _renamed(name: str, rename: Mapping[str, str]) -> str:
-    """Our name for theirs, by the guest's rule: the longest renamed name that it is or is below."""
-    for prefix in sorted(rename, key=len, reverse=True):
-        if name == prefix or name.startswith(prefix + "."):
-            return rename[prefix] + name[len(prefix) :]
-    return name
-
-
-def _tells(seen: Value, expected: Value) -> bool:
-    """Whether a value holds text of the student's, which could tell what they were given."""
-    match seen, expected:
-        case dict(), dict():
-            return any(key not in expected or _tells(seen[key], expected[key]) for key in seen)
-        case ((list() | tuple()), (list() | tuple())):
-            pairs = zip_longest(seen, expected[: len(seen)])
-            return any(_tells(one, other) for one, other in pairs)
-    return not isinstance(seen, Tensor | bool | int | float | None)
-
-
-def _listed(parts: tuple[str, ...]) -> str:
-    return " and ".join(part if part != "count" else "parameter counts" for part in parts)
+    return is_mistake(params, reply, expected, context.reference.model(params.right, request))

@@ -1,14 +1,13 @@
 """The `model` operation: build a class, load given weights, run it, differentiate.
 
-Weights are placed by name if every given name is there with the same shape; else by the rubric's
-`rename` (their name -> ours; a name also renames what stands below it); else by shape, only where
-every shape occurs once on either side and there are as many. What else theirs has keeps what it
-holds: buffers (masks, position codes), and parameters, which are told as `extra`. One that counts
-for something shows in the outputs.
+Weights are placed as `placing.py` says. Without any the model keeps what it starts with, plus
+normal noise of the size `shake`: what legitimately starts at zero would hide what it does.
 
-The model runs in evaluation mode, with gradients whatever the notebook left switched off, and on
-inputs of its own precision. Gradients are those of one fixed scalar, which the host can compute for
-the reference alike:
+The model runs in the asked mode, with gradients whatever the notebook left switched off, and on
+inputs of its own precision: first the asked `inputs`; then, without gradients, those of `again`;
+last, in training mode, those of `training`. Gradients are those of the output at place `loss`,
+which is a scalar or None, summed over the inputs; or else of one fixed scalar, which the host can
+compute for the reference alike:
 
     loss = sum over inputs, and over the floating-point tensors of each output in order, of
            (output * weight).sum(),  weight = cos(arange(output.numel(), dtype=float64))
@@ -20,35 +19,18 @@ A parameter that the loss does not depend on has a gradient of zeros.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
 
-from .calling import describe, invoke, seed_all, suited
-
-MAX_REASONS = 16
-Named = dict[str, Any]
-"""Tensors by name."""
+from .calling import describe, invoke, kept, seed_all, suited
+from .layers import aliases, layers
+from .placing import Mismatch, Named, by_rename, load, load_statistics
 
 
-class Mismatch(Exception):
-    """There is no way to place the given weights."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Placed:
-    """Where given weights went.
-
-    `way` is empty if they found no place; then `unfit` says for which of our names, and why.
-    `names` are ours -> theirs; `extra` are their parameters that are none of ours.
-    """
-
-    way: str = ""
-    names: dict[str, str] = field(default_factory=dict)
-    unfit: dict[str, str] = field(default_factory=dict)
-    extra: list[str]
+class NoMethod(Exception):
+    """The model lacks the method that is asked for."""
 
 
 def examine(target: Any, fresh: Callable[[], dict[str, Any]]) -> dict[str, Any]:
@@ -56,49 +38,106 @@ def examine(target: Any, fresh: Callable[[], dict[str, Any]]) -> dict[str, Any]:
 
     Args:
         target: A class, a function that builds a model, or a model (which is copied).
-        fresh: Makes the request: `build`, `weights`, `rename`, `inputs`, `gradients`, `seed`.
+        fresh: Makes the request: `build`, `weights` or None, `statistics`, `rename` (maps),
+            `shake`, `method` (empty for the forward pass), `mode`, `inputs`, `again`, `training`,
+            `gradients`, `loss`, `layers` (whether to tell them), `seed`.
     """
-    request = fresh()
-    found: dict[str, Any] = {
-        "parameters": {},
-        "count": 0,
-        "loaded": "",
-        "unloaded": [],
-        "extra": [],
-        "outputs": [],
-        "gradients": None,
-        "error": None,
-    }
-    stage = "build"
+    examination = Examination(target, fresh())
     try:
+        examination.run()
+    except Mismatch as error:
+        said = {"ename": "", "evalue": str(error)}
+    except Exception as error:  # noqa: BLE001  the student's code may raise anything
+        described = describe(error)
+        said = {"ename": described["ename"], "evalue": described["evalue"]}
+    else:
+        return examination.found
+    return examination.found | {"error": {"stage": examination.stage, **said}}
+
+
+class Examination:
+    """What is found of one model, stage by stage."""
+
+    def __init__(self, target: Any, request: dict[str, Any]) -> None:
+        """Examine `target` as `request` asks."""
+        self.target, self.request = target, request
+        self.stage = "build"
+        self.names: Mapping[str, str] = {}
+        self.found: dict[str, Any] = {
+            "parameters": {},
+            "aliases": {},
+            "count": 0,
+            "modules": {},
+            "loaded": "",
+            "unloaded": [],
+            "extra": [],
+            "outputs": [],
+            "again": [],
+            "training": [],
+            "gradients": None,
+            "error": None,
+        }
+
+    def run(self) -> None:
+        """Go through all stages."""
+        request, found = self.request, self.found
         seed_all(request["seed"])
-        module = build(target, request)
-        found["parameters"] = {name: list(p.shape) for name, p in module.named_parameters()}
-        found["count"] = sum(parameter.numel() for parameter in module.parameters())
-        stage = "load"
-        names = by_rename(found["parameters"], request["rename"])
-        if request["weights"] is not None:
-            placed = load(module, request["weights"], request["rename"])
-            names = placed.names
-            found |= {"loaded": placed.way, "extra": placed.extra, "unloaded": list(placed.unfit)}
-            if placed.unfit:
-                raise Mismatch("; ".join(list(placed.unfit.values())[:MAX_REASONS]))
-        stage = "forward"
+        module = build(self.target, request)
+        self._describe(module)
+        self.stage = "load"
+        self._load(module)
+        self.stage = "method"
+        if not callable(getattr(module, request["method"] or "forward", None)):
+            raise NoMethod(request["method"])
+        self.stage = "forward"
         seed_all(request["seed"])
-        module.eval()
-        outputs = found["outputs"]
+        module.train(request["mode"] == "train")
         with torch.set_grad_enabled(bool(request["gradients"])):
             for inputs in request["inputs"]:
-                outputs.append(invoke(module, suited(inputs, module)))
+                found["outputs"].append(self._called(module, inputs))
+        self.stage = "again"
+        self._without_gradients(module, "again")
         if request["gradients"]:
-            stage = "backward"
-            found["gradients"] = gradients(module, outputs, names)
-    except Mismatch as error:
-        found["error"] = {"stage": stage, "ename": "", "evalue": str(error)}
-    except Exception as error:  # noqa: BLE001  the student's code may raise anything
-        said = describe(error)
-        found["error"] = {"stage": stage, "ename": said["ename"], "evalue": said["evalue"]}
-    return found
+            self.stage = "backward"
+            found["gradients"] = gradients(module, found["outputs"], self.names, request["loss"])
+        if request["training"]:
+            self.stage = "train"
+            module.train()
+            self._without_gradients(module, "training")
+
+    def _describe(self, module: torch.nn.Module) -> None:
+        shapes = {name: list(p.shape) for name, p in module.named_parameters()}
+        self.found |= {"parameters": shapes, "aliases": aliases(module)}
+        self.found["count"] = sum(parameter.numel() for parameter in module.parameters())
+        if self.request["layers"]:
+            self.found["modules"] = layers(module)
+
+    def _load(self, module: torch.nn.Module) -> None:
+        request = self.request
+        renames = request["rename"]
+        if request["weights"] is None:
+            self.names = by_rename(self.found["parameters"], renames[0] if renames else {})
+            shake(module, request["shake"], request["seed"])
+            return
+        placed = load(module, request["weights"], renames)
+        self.names = placed.names
+        told = {"loaded": placed.way, "extra": placed.extra, "unloaded": list(placed.unfit)}
+        self.found |= told
+        placed.check()
+        load_statistics(module, request["statistics"], placed.names, renames)
+
+    def _without_gradients(self, module: torch.nn.Module, which: str) -> None:
+        with torch.no_grad():
+            for inputs in self.request[which]:
+                self.found[which].append(kept(self._called(module, inputs)))
+
+    def _called(self, module: torch.nn.Module, inputs: dict[str, Any]) -> Any:
+        return call(module, inputs, self.request["method"])
+
+
+def call(module: torch.nn.Module, inputs: dict[str, Any], method: str) -> Any:
+    """Call a model, or a method of it, on inputs of its own precision."""
+    return invoke(getattr(module, method) if method else module, suited(inputs, module))
 
 
 def build(target: Any, request: Mapping[str, Any]) -> torch.nn.Module:
@@ -113,94 +152,38 @@ def build(target: Any, request: Mapping[str, Any]) -> torch.nn.Module:
         raise TypeError(f"expected a torch.nn.Module, got {type(module).__name__}")
     lazy = torch.nn.parameter.UninitializedParameter
     if request["inputs"] and any(isinstance(p, lazy) for p in module.parameters()):
-        inputs = suited(copy.deepcopy(request["inputs"][0]), module)
         with torch.no_grad():
-            invoke(module, inputs)
+            call(module, copy.deepcopy(request["inputs"][0]), request["method"])
     return module
 
 
-def load(module: torch.nn.Module, weights: Named, rename: Mapping[str, str]) -> Placed:
-    """Copy weights into a model if there is a way to place all of them."""
-    theirs = {
-        **dict(module.named_parameters(remove_duplicate=False)),
-        **dict(module.named_buffers()),
-    }
-    ways = {
-        "by name": {name: name for name in theirs},
-        "by rename": by_rename(theirs, rename),
-        "by shape": by_shape(dict(module.named_parameters()), weights),
-    }
-    for way, found in ways.items():
-        places = {our: their for our, their in found.items() if our in weights}
-        if not unfit(theirs, weights, places):
-            with torch.no_grad():
-                for our, their in places.items():
-                    theirs[their].copy_(weights[our])
-            return Placed(way=way, names=places, extra=left_over(module, theirs, places))
-    places = {our: their for our, their in ways["by rename"].items() if our in weights}
-    return Placed(unfit=unfit(theirs, weights, places), extra=left_over(module, theirs, places))
+def shake(module: torch.nn.Module, size: float, seed: int) -> None:
+    """Add normal noise of a size to every floating-point parameter."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in module.parameters() if size else ():
+            if parameter.is_floating_point():
+                noise = size * torch.randn(parameter.shape, generator=generator)
+                parameter.add_(noise.to(parameter))
 
 
-def unfit(theirs: Named, weights: Named, places: Mapping[str, str]) -> dict[str, str]:
-    """Which of our names cannot be placed so, and why, in words.
-
-    Args:
-        theirs: Parameters and buffers of the student's model.
-        weights: Ours.
-        places: Our names -> theirs.
-    """
-    said = {}
-    for our, weight in weights.items():
-        their = places.get(our)
-        if their is None:
-            said[our] = f"no parameter for {our}"
-        elif theirs[their].shape != weight.shape:
-            expected, seen = tuple(weight.shape), tuple(theirs[their].shape)
-            said[our] = f"{their} has shape {seen}, expected {expected}"
-    return said
-
-
-def left_over(module: torch.nn.Module, theirs: Named, places: Mapping[str, str]) -> list[str]:
-    """Their parameters that are none of ours under any of their names."""
-    ours = {id(theirs[their]) for their in places.values()}
-    return [name for name, parameter in module.named_parameters() if id(parameter) not in ours]
-
-
-def by_rename(theirs: Iterable[str], rename: Mapping[str, str]) -> dict[str, str]:
-    """Our names -> theirs; one that is renamed to ours goes before one that has it by itself."""
-    pairs = [(renamed(name, rename), name) for name in theirs]
-    return dict(sorted(pairs, key=lambda pair: pair[0] != pair[1]))
-
-
-def renamed(name: str, rename: Mapping[str, str]) -> str:
-    """Our name for theirs: renamed itself, or below the longest renamed name."""
-    for prefix in sorted(rename, key=len, reverse=True):
-        if name == prefix or name.startswith(prefix + "."):
-            return rename[prefix] + name[len(prefix) :]
-    return name
-
-
-def by_shape(parameters: Named, weights: Named) -> dict[str, str]:
-    """Our names -> theirs of equal shape; none if a shape occurs twice, or the counts differ."""
-    theirs = {tuple(tensor.shape): name for name, tensor in parameters.items()}
-    ours = {tuple(tensor.shape): name for name, tensor in weights.items()}
-    if not len(theirs) == len(parameters) == len(ours) == len(weights):
-        return {}
-    return {ours[shape]: theirs[shape] for shape in ours if shape in theirs}
-
-
-def gradients(module: torch.nn.Module, outputs: list[Any], names: Mapping[str, str]) -> Named:
-    """Gradients of the fixed scalar, for our names -> theirs, by our names."""
+def gradients(
+    module: torch.nn.Module, outputs: list[Any], names: Mapping[str, str], loss: int | None
+) -> Named:
+    """Gradients of the loss, for our names -> theirs, by our names."""
     module.zero_grad()
-    losses = [weighted(tensor) for tensor in floating(outputs)]
+    if loss is None:
+        losses = [weighted(tensor) for tensor in floating(outputs)]
+    else:
+        losses = [output[loss].sum() for output in outputs if output[loss] is not None]
     if not losses:
         raise TypeError("expected outputs that hold a floating-point tensor, found none")
-    torch.stack([loss.to(losses[0]) for loss in losses]).sum().backward()  # type: ignore[no-untyped-call]
+    torch.stack([one.to(losses[0]) for one in losses]).sum().backward()  # type: ignore[no-untyped-call]
     parameters = dict(module.named_parameters(remove_duplicate=False))
-    kept = {our: parameters[their] for our, their in names.items() if their in parameters}
+    placed = {our: parameters[their] for our, their in names.items() if their in parameters}
     return {
         our: torch.zeros_like(p) if p.grad is None else p.grad.detach().clone()
-        for our, p in kept.items()
+        for our, p in placed.items()
     }
 
 
