@@ -13,46 +13,19 @@ import click
 from rich.console import Console
 
 from grader import __version__
+from grader.cli_grades import grades
+from grader.cli_options import (
+    EXIT_CODES,
+    course_option,
+    jobs_option,
+    out_option,
+    rubric_option,
+    sandbox_option,
+    trust_option,
+)
 from grader.display import console
 from grader.errors import Fault, InputError, ReferenceFault, RubricError
 from grader.options import BAD_INPUT, INTERRUPTED, OUR_BUG, Options
-
-EXIT_CODES = """\b
-Exit codes: 0 all scored; 1 some need a person (check: problems found);
-2 bad input; 3 a bug of the grader or a fault of the machine; 130 interrupted.
-"""
-SANDBOXES = ("auto", "docker", "bubblewrap", "process")
-
-sandbox_option = click.option(
-    "--sandbox",
-    type=click.Choice(SANDBOXES),
-    default="auto",
-    show_default=True,
-    help="Where student code runs. auto: docker if an engine answers, else bubblewrap.",
-)
-course_option = click.option(
-    "--course",
-    type=click.Path(path_type=Path),
-    help="Folder with rubrics/ and reference/, if it is not at or above where you are.",
-)
-rubric_option = click.option(
-    "--rubric", type=click.Path(path_type=Path), help="Use this rubric instead of the course's."
-)
-out_option = click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    default=Path("reports"),
-    show_default=True,
-    help="Folder of the reports.",
-)
-jobs_option = click.option(
-    "--jobs", type=click.IntRange(1), help="Submissions at a time; one a processor if left out."
-)
-trust_option = click.option(
-    "--trust-students",
-    is_flag=True,
-    help="Let --sandbox process run several students, though it isolates nothing.",
-)
 
 
 @click.group(epilog=EXIT_CODES)
@@ -66,6 +39,7 @@ def grader() -> None:
       grader verify nyu_hw4         prove a rubric with its sample submissions
       grader run submissions/       execute, score, write reports/
       grader score submissions/     after a change of points or tolerances
+      grader report submissions/    pages for the class and every student
 
     \b
     A student's:
@@ -142,12 +116,33 @@ def score(submissions: Path, course: Path | None, **given: Any) -> int:
 
 
 @grader.command(epilog=EXIT_CODES)
+@click.argument("submissions", type=click.Path(path_type=Path), default=Path("submissions"))
+@out_option
+@rubric_option
+@course_option
+def report(submissions: Path, course: Path | None, **given: Any) -> int:
+    """Write pages to read beside the tables, executing nothing.
+
+    Scores again from what was executed, as `grader score` does. One page for the class, and two for
+    each student: students/ has what they may read, staff/ has expected values as well.
+    """
+    from grader import run as running
+    from grader.course import find_course
+    from grader.intake.folders import assignments_in
+
+    found = find_course(submissions, course)
+    assignments = assignments_in(submissions, found.slugs)
+    _one_rubric(given["rubric"], assignments)
+    return running.rescore(found, assignments, console(), _options(given), pages=True)
+
+
+@grader.command(epilog=EXIT_CODES)
 @click.argument("notebook", type=click.Path(path_type=Path))
 @click.option("--assignment", help="Its slug, if the notebook is not named like it.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @course_option
 def check(notebook: Path, assignment: str | None, as_json: bool, course: Path | None) -> int:
-    """Check your own NOTEBOOK before you upload it.
+    """Check your own NOTEBOOK, or the folder of what you hand in, before you upload it.
 
     Runs it from top to bottom in a fresh kernel on this machine and looks at every asked name. It
     reads <slug>.check.json, which came with the assignment, from beside the notebook.
@@ -209,6 +204,9 @@ def status(submissions: Path, course: Path | None) -> int:
     from grader.commands import show_status
 
     return show_status(submissions, course, console())
+
+
+grader.add_command(grades)
 
 
 @grader.group()

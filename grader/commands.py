@@ -31,8 +31,8 @@ MARKS = {"ok": "[green]ok[/]  ", "warn": "[yellow]warn[/]", "fail": "[red]fail[/
 def check_notebook(
     notebook: Path, slug: str | None, course: Path | None, console: Console, *, as_json: bool
 ) -> int:
-    """`grader check`: run a student's notebook here and look at every asked name."""
-    slug = slug or notebook.name.removesuffix(".ipynb")
+    """`grader check`: run a student's notebook or folder here and look at every asked name."""
+    slug = slug or _slug_of(notebook)
     with Symbolic() as symbolic:
         told = _self_check_of(notebook, slug, course, symbolic)
         quiet = Console(stderr=True)
@@ -49,16 +49,25 @@ def check_notebook(
     return ALL_SCORED if all(line.ok for line in lines) else NEEDS_PERSON
 
 
+def _slug_of(path: Path) -> str:
+    """The assignment that a notebook or folder is named like, or whose self-check it holds."""
+    if not path.is_dir():
+        return path.name.removesuffix(".ipynb")
+    told = [found.name.removesuffix(".check.json") for found in path.glob("*.check.json")]
+    return told[0] if len(told) == 1 else path.resolve().name
+
+
 def _self_check_of(
     notebook: Path, slug: str, course: Path | None, symbolic: Symbolic
 ) -> dict[str, Any]:
     if not notebook.exists():
         raise InputError(f"expected a notebook, found no file {notebook}")
-    beside = notebook.parent / f"{slug}.check.json"
+    folder = notebook if notebook.is_dir() else notebook.parent
+    beside = folder / f"{slug}.check.json"
     if beside.is_file():
         return read_self_check(beside)
     try:
-        found = find_course(notebook.parent, course)
+        found = find_course(folder, course)
         return self_check(found.open(slug, symbolic))
     except InputError as error:
         says = f"expected {beside.name} beside the notebook, as it came with the assignment"
@@ -70,10 +79,13 @@ def _show_lines(told: dict[str, Any], lines: Sequence[Line], console: Console) -
     for line in lines:
         mark = MARKS["ok"] if line.ok else MARKS["fail"]
         name = f"{line.question} {line.name}".strip()
-        console.print(f"  {mark} [bold]{shown(name)}[/]: {shown(line.says)}", highlight=False)
+        indent = "    " if line.cause else "  "
+        console.print(f"{indent}{mark} [bold]{shown(name)}[/]: {shown(line.says)}", highlight=False)
     wrong = sum(not line.ok for line in lines)
+    follow = sum(bool(line.cause) for line in lines)
     if wrong:
-        console.print(f"{wrong} of {len(lines)} lines need your attention.")
+        more = f", {follow} of them because of a cell above" if follow else ""
+        console.print(f"{wrong} of {len(lines)} lines need your attention{more}.")
     else:
         console.print("Everything that is asked is there. Whether it is right, grading will tell.")
 
@@ -150,7 +162,7 @@ def show_status(submissions: Path, course: Path | None, console: Console) -> int
         table = Table(title=slug, title_justify="left", title_style="bold", box=None)
         for column in ("student", "state"):
             table.add_column(column)
-        for submission in Handed(folder, slug):
+        for submission in Handed(folder, slug, found.layout(slug)):
             entry = entries.get(submission.student)
             if submission.problem:
                 state = f"not executed: {submission.problem}"

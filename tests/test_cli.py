@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from small_course import SOLUTION, WRONG, make_course, notebook, write
+from small_course import SOLUTION, TEMPLATE, WRONG, make_course, notebook, write
 
 ROOT = Path(__file__).parents[1]
 
@@ -40,7 +40,18 @@ def test_help_teaches_without_waiting_for_torch(tmp_path: Path) -> None:
     assert subprocess.run([sys.executable, "-c", loaded]).returncode == 0
 
 
-VERBS = ["run", "score", "check", "release", "verify", "doctor", "status", "rubric"]
+VERBS = [
+    "run",
+    "score",
+    "report",
+    "check",
+    "release",
+    "verify",
+    "doctor",
+    "status",
+    "rubric",
+    "grades",
+]
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -84,6 +95,21 @@ def test_run_then_score_then_status(tmp_path: Path) -> None:
     assert status.returncode == 0
     assert "executed" in status.stdout
     assert "not executed: nothing was handed in" in status.stdout
+
+
+def test_what_the_starter_lacks_here_is_said_and_costs_no_points(tmp_path: Path) -> None:
+    fetch = "import gone_for_good\ncount = gone_for_good.count"
+    given = [TEMPLATE[0], fetch, *TEMPLATE[2:]]
+    make_course(tmp_path, s01=[fetch, *SOLUTION[1:]], s02=given)
+    write(tmp_path / "reference" / "hw" / "student" / "hw.ipynb", notebook(*given))
+    done = run_here(tmp_path)
+    lacks = "raised ModuleNotFoundError: No module named 'gone_for_good'"
+    assert f"waits for a person: cell 2 {lacks}" in " ".join(done.stdout.split())
+    table = {row["student"]: row for row in rows(tmp_path / "reports" / "hw" / "scores.csv")}
+    assert (table["s01"]["1"], table["s01"]["2"]) == ("", "2")
+    assert table["s01"]["note"] == f"cell 1 {lacks}, as in the starter"
+    assert (table["s02"]["1"], table["s02"]["2"]) == ("0", "0")
+    assert table["s02"]["note"] == f"the untouched starter; cell 2 {lacks}"
 
 
 def test_process_refuses_a_class(tmp_path: Path) -> None:
@@ -231,3 +257,19 @@ def test_the_rubric_of_nyu_hw4_proves_itself_in_docker(docker_sandbox: object) -
     done = grader("verify", "nyu_hw4", "--sandbox", "docker", cwd=ROOT, timeout=900)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "notebooks earn exactly what they must (sandbox docker)" in done.stdout
+
+
+def test_report_writes_pages_beside_the_tables(tmp_path: Path) -> None:
+    make_course(tmp_path, s01=SOLUTION)
+    assert run_here(tmp_path).returncode == 1
+    done = grader("report", cwd=tmp_path)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "pages: reports/hw/index.html" in done.stdout
+    folder = tmp_path / "reports" / "hw"
+    assert "<h1><bdi>s01</bdi></h1>" in (folder / "students" / "s01.html").read_text()
+    assert "staff/s01.html" in (folder / "index.html").read_text()
+    assert (folder / "students" / "s01.csv").is_file()
+    assert (
+        "the pages are older than these tables: grader report"
+        in grader("score", cwd=tmp_path).stdout
+    )

@@ -1,16 +1,23 @@
-"""`written`: words under a heading, graded by a person; the machine only finds them."""
+"""`written`: words under a heading, graded by a person; the machine only finds them.
+
+They stand in the notebook, or in a write-up handed in beside it, or in both.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from grader.checks.base import Context, Problem, Released, Request, Seen, no_mistakes
+from grader.checks.reading import Reads
 from grader.rubric.model import CheckParams, Strict, Text
 from grader.submission import Cell, CellKind
-from grader.verdict import Finding, Pending
+from grader.verdict import Finding, Pending, Work
+from grader.writeup.read import Section, WriteUp
 
 TESTIMONY = False
+NOTEBOOK = "the notebook"
 #: Of one line, and without a blank run that two parts could share: it takes linear time.
 HEADING = re.compile(r" {0,3}(#{1,6})(?:[ \t]+(.*))?")
 FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
@@ -23,6 +30,10 @@ class Wanted(Strict):
     """The heading: its text, or the word that it starts with, such as `2c`."""
     items: tuple[str | dict[str, float], ...] = ()
     """Rubric items for the person; a number is the share of the points."""
+    writeup: bool = False
+    """Whether students answer in a write-up, so that the notebook need not have the heading."""
+    reads: Reads | None = None
+    """What a machine may look for in the words, to propose points."""
 
 
 class Params(CheckParams):
@@ -33,13 +44,19 @@ class Params(CheckParams):
 
 def asks(params: Params) -> str:
     """What the student must write."""
+    if params.of.writeup:
+        return f"an answer to {params.of.under} in the write-up"
     return f"a few sentences under the heading {params.of.under}"
 
 
 def problems(params: Params, context: Context) -> Iterator[Problem]:
     """A heading that the template lacks: students could not know where to write."""
-    if context.template and text_under(params.of.under, context.template) is None:
-        yield ("of", "under"), f"expected a heading of the template, found {params.of.under!r}"
+    known = params.of.writeup or text_under(params.of.under, context.template) is not None
+    if context.template and not known:
+        says = f"expected a heading of the template, found {params.of.under!r}"
+        yield ("of", "under"), f"{says}; writeup: true, if it is answered in a write-up"
+    if params.of.reads:
+        yield from params.of.reads.problems(context, ("of", "reads"))
     yield from no_mistakes(params)
 
 
@@ -49,32 +66,93 @@ def requests(params: Params, context: Context, check_id: str) -> dict[str, Reque
 
 
 def form(params: Params, seen: Seen, context: Context) -> Finding | None:
-    """Whether anything but the template's own words stands there."""
-    text = text_under(params.of.under, seen.cells)
+    """Whether anything but the template's own words stands there.
+
+    Of a write-up nothing can be said here: `grader check` sees the notebook alone.
+    """
+    return None if params.of.writeup else _lacking(params, seen, context)
+
+
+def _lacking(params: Params, seen: Seen, context: Context) -> Finding | None:
+    """A finding when the notebook has no words under the heading."""
+    under = params.of.under
+    text = text_under(under, seen.cells)
     if text is None:
-        says = f"There is no heading {params.of.under}."
+        says = f"There is no heading {under}."
+        if params.of.writeup:
+            says = f"There is no answer to {under} in a write-up."
         return Finding(credit=0.0, says=says, answered=False)
-    given = text_under(params.of.under, context.template) or ""
-    if not _adds_words(text.splitlines(), given.splitlines()):
-        says = f"Nothing is written under {params.of.under}."
-        return Finding(credit=0.0, says=says, answered=False)
+    if not adds_words(text, text_under(under, context.template) or ""):
+        return Finding(credit=0.0, says=f"Nothing is written under {under}.", answered=False)
     return None
 
 
 def release(params: Params, context: Context, check_id: str) -> Released:
     """The heading, without what a person looks for."""
-    return Released(params={"of": {"under": params.of.under}}, requests={})
+    told: dict[str, object] = {"under": params.of.under}
+    if params.of.writeup:
+        told["writeup"] = True
+    return Released(params={"of": told}, requests={})
+
+
+def answers(params: Params, asked: Mapping[str, Request], context: Context, check_id: str) -> None:
+    """None: a person grades words."""
 
 
 def judge(params: Params, seen: Seen, context: Context) -> Finding | Pending:
-    """Leave it to a person, unless nothing was written: there, or anywhere else in markdown."""
-    nothing = form(params, seen, context)
-    if nothing is None:
-        return Pending(reason="A person grades this.")
+    """Leave it to a person, unless nothing was written: there, or anywhere else."""
+    nothing = _lacking(params, seen, context)
+    section = _section(params, seen)
+    notes = " ".join(seen.writeup.notes) if seen.writeup else ""
+    if nothing is None or section:
+        work = _work(params, seen, "" if nothing else NOTEBOOK, section)
+        read = params.of.reads.proposal(work.text, context.symbolic) if params.of.reads else Work()
+        work = replace(work, proposed=read.proposed, read=read.read)
+        return Pending(reason="A person grades this.", detail=notes, work=work)
+    if seen.writeup and all(map(seen.writeup.may_hold, _names(params, seen))):
+        reason = f"{nothing.says} It may be elsewhere in the write-up: a person looks."
+        work = Work(source=seen.writeup.name, unplaced=seen.writeup.unplaced)
+        return Pending(reason=reason, detail=notes, work=work)
     written, given = ([line for line, _, _ in _lines(c)] for c in (seen.cells, context.template))
-    if _adds_words(written, given):
-        return Pending(reason=f"{nothing.says} Other words were written: a person looks.")
+    if _adds_lines(written, given):
+        reason = f"{nothing.says} Other words were written: a person looks."
+        return Pending(reason=reason, detail=notes, work=_new_words(written, given))
     return nothing
+
+
+def _section(params: Params, seen: Seen) -> Section | None:
+    """The section of the write-up, if there is more in it than students were given."""
+
+    def find(writeup: WriteUp | None) -> Section | None:
+        sections = map(writeup.section, _names(params, seen)) if writeup else iter(())
+        return next(filter(None, sections), None)
+
+    found, given = find(seen.writeup), find(seen.given_writeup)
+    new = found and adds_words(found.text, given.text if given else "")
+    return found if new else None
+
+
+def _names(params: Params, seen: Seen) -> tuple[str, str]:
+    """What a section may be called: as the rubric says, or like the question."""
+    return params.of.under, seen.check_id.partition("/")[0]
+
+
+def _work(params: Params, seen: Seen, notebook: str, section: Section | None) -> Work:
+    """All that was written, the notebook's words first."""
+    texts = [(text_under(params.of.under, seen.cells) or "", notebook)] if notebook else []
+    texts += [(section.text, section.source)] if section else []
+    return Work(
+        text="\n\n".join(text for text, _ in texts),
+        source="; ".join(source for _, source in texts),
+        unplaced=seen.writeup.unplaced if seen.writeup else "",
+    )
+
+
+def _new_words(written: Sequence[str], given: Sequence[str]) -> Work:
+    """The lines of a notebook's markdown that the template lacks."""
+    known = set(map(_squeezed, given))
+    lines = [line for line in written if _squeezed(line) not in known]
+    return Work(text="\n".join(lines), source=f"{NOTEBOOK}, elsewhere")
 
 
 def text_under(heading: str, cells: Sequence[Cell]) -> str | None:
@@ -110,8 +188,12 @@ def _lines(cells: Sequence[Cell]) -> Iterator[tuple[str, int, str]]:
             yield line, 0, ""
 
 
-def _adds_words(lines: Sequence[str], template: Sequence[str]) -> bool:
+def adds_words(text: str, template: str) -> bool:
     """Whether there is a line that the template lacks, and it is not the template reflowed."""
+    return _adds_lines(text.splitlines(), template.splitlines())
+
+
+def _adds_lines(lines: Sequence[str], template: Sequence[str]) -> bool:
     found, given = map(_squeezed, lines), [_squeezed(line) for line in template]
     reflowed = _squeezed("\n".join(lines)) == _squeezed("\n".join(template))
     return not reflowed and not set(found) <= {*given, ""}

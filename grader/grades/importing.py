@@ -1,0 +1,227 @@
+"""Check a sheet that a person filled in, whole, against what waits for a person. Pure."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from grader.errors import InputError
+from grader.grades.rows import Grade, Row, Version
+from grader.grades.sheet import Line, Sheet, undone
+
+#: Columns that a sheet may have, and by which it is recognised.
+KNOWN = ("student", "question", "points", "comment", "check", "text_digest", "row", "max_points")
+_NUMBER = re.compile(r"(\d{1,9}(\.\d{0,9})?|\.\d{1,9})")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Import:
+    """What an import would do."""
+
+    new: tuple[Grade, ...]
+    same: int
+    """Rows whose grade is known already."""
+    empty: int
+    """Rows without points."""
+    commented: tuple[int, ...]
+    """Lines with a comment but no points: nothing is kept of them."""
+
+
+@dataclass(slots=True)
+class _Reading:
+    """A sheet on its way to grades, and every problem met."""
+
+    sheet: Sheet
+    expected: Mapping[str, Row]
+    problems: list[str] = field(default_factory=list)
+    of_student: dict[str, list[Row]] = field(default_factory=dict)
+    """Rows by every form that a sheet may give a student's id."""
+
+    def __post_init__(self) -> None:
+        for row in self.expected.values():
+            for name in _forms(row.student):
+                self.of_student.setdefault(name, []).append(row)
+
+    def problem(self, line: Line, column: str, says: str) -> None:
+        self.problems.append(f"{self.sheet.shown}:{line.number}: {column}: {says}")
+
+
+def check_sheet(
+    sheet: Sheet,
+    expected: Mapping[str, Row],
+    current: Mapping[str, Grade],
+    *,
+    by: str,
+    at: str,
+    replace: bool,
+) -> Import:
+    """Turn a sheet into grades, all or nothing.
+
+    Args:
+        sheet: As people edited it.
+        expected: What waits for a person, by row id.
+        current: The last grade of every row, by row id.
+        by: Who graded.
+        at: When, in ISO 8601.
+        replace: Whether grades of others may be overruled.
+
+    Raises:
+        InputError: with every problem, each as `file:line: column: expected ..., found ...`.
+    """
+    _check_columns(sheet)
+    reading = _Reading(sheet, expected)
+    found = _grades(reading, by, at)
+    new, same = [], 0
+    for line, grade in found:
+        before = current.get(grade.row.id)
+        if before is not None and _alike(before, grade):
+            same += 1
+            continue
+        if before is not None and not replace and _by_another(before, grade):
+            says = f"expected a row that nobody else has graded, found {before.says} by"
+            says += f" {before.by} ({before.at[:10]}): --replace to overrule"
+            reading.problem(line, "points", says)
+            continue
+        new.append(grade)
+    if reading.problems:
+        raise InputError("\n".join(reading.problems))
+    blank = [line for line in sheet.lines if not line["points"]]
+    commented = tuple(line.number for line in blank if line["comment"])
+    return Import(new=tuple(new), same=same, empty=len(blank), commented=commented)
+
+
+def _check_columns(sheet: Sheet) -> None:
+    needed = ("points",) if "row" in sheet.columns else ("student", "question", "points")
+    at = f"{sheet.shown}:{sheet.header}"
+    columns = ", ".join(filter(None, sheet.columns)) or "nothing"
+    problems = [
+        f"{at}: {name}: expected a column of this name, found {columns}"
+        for name in needed
+        if name not in sheet.columns
+    ]
+    problems += [
+        f"{at}: {name}: expected one column of this name, found {sheet.columns.count(name)}"
+        for name in KNOWN
+        if sheet.columns.count(name) > 1
+    ]
+    if problems:
+        raise InputError("\n".join(problems))
+
+
+def _grades(reading: _Reading, by: str, at: str) -> list[tuple[Line, Grade]]:
+    found: list[tuple[Line, Grade]] = []
+    first: dict[str, int] = {}
+    for line in reading.sheet.lines:
+        if not line["points"]:
+            continue
+        row = _row(reading, line)
+        points = _points(reading, line, row)
+        if row is None or not _still(reading, line, row):
+            continue
+        if row.id in first:
+            says = f"expected every row once, found {row.student}, {row.question} again"
+            reading.problem(line, "student", f"{says} (first on line {first[row.id]})")
+            continue
+        first[row.id] = line.number
+        if points:
+            comment = " ".join(undone(line["comment"]).split())
+            found.append((line, Grade(row=row, points=points, comment=comment, by=by, at=at)))
+    return found
+
+
+def _row(reading: _Reading, line: Line) -> Row | None:
+    """The row that a line means: by its key, else by student, question and check."""
+    key = line["row"]
+    if key and key in reading.expected:
+        row = reading.expected[key]
+        if not line["student"] or _means(line["student"], row.student):
+            return row
+        says = f"expected {row.student!r} as this row was written, found {line['student']!r}"
+        reading.problem(line, "student", says)
+        return None
+    of_student = [
+        row for name in _forms(line["student"]) for row in reading.of_student.get(name, ())
+    ]
+    of_student = list(dict.fromkeys(of_student))
+    if not of_student:
+        says = "expected a student whose answers wait for a person"
+        reading.problem(line, "student", f"{says}, found {line['student']!r}")
+        return None
+    of_question = [row for row in of_student if row.question == undone(line["question"])]
+    if not of_question:
+        listed = ", ".join(dict.fromkeys(row.question for row in of_student))
+        says = f"expected a question of this student that a person grades ({listed})"
+        reading.problem(line, "question", f"{says}, found {line['question']!r}")
+        return None
+    of_check = [row for row in of_question if row.check == undone(line["check"])]
+    if len(of_question) == 1 and (of_check or not line["check"]):
+        return of_question[0]
+    if len(of_check) == 1:
+        return of_check[0]
+    listed = ", ".join(row.check for row in of_question)
+    reading.problem(line, "check", f"expected one of {listed}, found {line['check']!r}")
+    return None
+
+
+def _points(reading: _Reading, line: Line, row: Row | None) -> str:
+    """Points as a plain decimal number; empty when they are none."""
+    most = f"{round(row.max_points, 4):g}" if row else ""
+    wanted = (
+        f"expected a number from 0 to {most}" if row else "expected a number that is not below 0"
+    )
+    written = undone(line["points"]).replace("\N{NO-BREAK SPACE}", "").strip()
+    number = written.replace(",", ".") if "." not in written else written
+    if not _NUMBER.fullmatch(number):
+        reading.problem(line, "points", f"{wanted}, found {line['points']!r}")
+        return ""
+    if row and Decimal(number) > max(Decimal(most), Decimal(repr(row.max_points))):
+        reading.problem(line, "points", f"{wanted}, found {line['points']!r}")
+        return ""
+    return f"{Decimal(number).normalize():f}"
+
+
+def _still(reading: _Reading, line: Line, row: Row) -> bool:
+    """Whether the text is still the one that the sheet showed."""
+    shown = line["text_digest"]
+    if not shown or Version.parse(shown).holds(row.version):
+        return True
+    says = "expected the text as it is now, found a sheet from before the student changed it"
+    reading.problem(line, "text_digest", f"{says}: read the new sheet and grade it there")
+    return False
+
+
+def _by_another(before: Grade, now: Grade) -> bool:
+    """Whether somebody else has graded the text as it is now."""
+    return before.by.casefold() != now.by.casefold() and before.row.version.holds(now.row.version)
+
+
+def _alike(before: Grade, now: Grade) -> bool:
+    same = Decimal(before.points) == Decimal(now.points) and before.comment == now.comment
+    return same and before.row.version.holds(now.row.version)
+
+
+def _means(written: str, student: str) -> bool:
+    """Whether a cell names the student that the row's key told, as spreadsheets mangle names.
+
+    `007` may have become `7`, and a letter beyond ASCII two others, where UTF-8 was not expected.
+    """
+    misread = student.encode("utf-8", "replace").decode("cp1252", "replace")
+    same = not _forms(written).isdisjoint(_forms(student) | {_plain(misread)})
+    return same or _number(written) == _number(student) != ""
+
+
+def _forms(student: str) -> set[str]:
+    """A student's id as it is, and without an apostrophe that made it safe."""
+    return {_plain(student), _plain(undone(student))}
+
+
+def _plain(text: str) -> str:
+    return " ".join(unicodedata.normalize("NFC", text).split())
+
+
+def _number(text: str) -> str:
+    found = re.fullmatch(r"0*(\d+)(?:[.,]0+)?", text.strip())
+    return found[1] if found else ""

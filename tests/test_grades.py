@@ -1,0 +1,352 @@
+"""Grades: sheets as spreadsheets save them, all or nothing, kept for good."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from sqlalchemy import inspect
+
+from grader.errors import InputError, StoreFault
+from grader.grades import store
+from grader.grades.importing import KNOWN, Import, check_sheet
+from grader.grades.rows import Grade, Row, Version, called, graded, labels, waiting
+from grader.grades.sheet import read_sheet, undone
+from grader.grades.store import open_grades
+from grader.verdict import (
+    CheckScore,
+    Conclusion,
+    Finding,
+    Pending,
+    QuestionScore,
+    Score,
+    Status,
+    Work,
+)
+
+TEXT = Version.of("Because it is parallel.", "s1")
+
+
+def row_of(student: str, question: str = "2c", check: str = "written", most: float = 1) -> Row:
+    return Row(
+        assignment="hw",
+        student=student,
+        question=question,
+        check=check,
+        kind="written",
+        max_points=most,
+        version=TEXT,
+    )
+
+
+ROWS = (
+    row_of("ann"),
+    row_of("007"),
+    row_of("=cmd()"),
+    row_of("Zoë"),
+    row_of("ann", "3", "written"),
+    row_of("ann", "3", "written #2", most=1 / 3),
+)
+EXPECTED = {row.id: row for row in ROWS}
+
+
+def grade_of(row: Row, points: str, by: str = "tom", comment: str = "") -> Grade:
+    return Grade(row=row, points=points, comment=comment, by=by, at="2026-01-02T03:04:05+00:00")
+
+
+def given(
+    path: Path, data: bytes | str, current: tuple[Grade, ...] = (), *, replace: bool = False
+) -> Import:
+    path = path / "w.csv"
+    path.write_bytes(data.encode() if isinstance(data, str) else data)
+    return check_sheet(
+        read_sheet(path, "w.csv", KNOWN),
+        EXPECTED,
+        {grade.row.id: grade for grade in current},
+        by="tom",
+        at="2026-01-02T03:04:05+00:00",
+        replace=replace,
+    )
+
+
+def points(done: Import) -> list[tuple[str, str, str, str]]:
+    return [(g.row.student, g.row.question, g.points, g.comment) for g in done.new]
+
+
+SHEETS = {
+    "plain": b"student,question,points,comment\nann,2c,0.5,so so\n",
+    "excel of half the world": b"\xef\xbb\xbf"
+    b"student;question;points;comment\r\nann;2c;0,5;so so\r\n",
+    "tabs in UTF-16": "student\tquestion\tpoints\tcomment\r\nann\t2c\t0,5\tso so\r\n".encode(
+        "utf-16"
+    ),
+    "declared": b"sep=;\r\nstudent;question;points;comment\r\nann;2c;0,50;so so\r\n",
+    "other order and columns": b""
+    b"Comment,Mine,Points,Question,Student\nso  so,x,.5,2c,ann\n\n,,,,\n",
+    "quoted": b'"student","question","points","comment"\n"ann","2c","0.5","so\nso"\n',
+}
+
+
+@pytest.mark.parametrize("data", SHEETS.values(), ids=SHEETS)
+def test_a_sheet_is_read_however_it_was_saved(data: bytes, tmp_path: Path) -> None:
+    assert points(given(tmp_path, data)) == [("ann", "2c", "0.5", "so so")]
+
+
+def test_latin_1_is_read(tmp_path: Path) -> None:
+    data = "student;question;points;comment\nZoë;2c;1;schön\n".encode("latin-1")
+    assert points(given(tmp_path, data)) == [("Zoë", "2c", "1", "schön")]
+
+
+def test_a_defused_cell_is_read_back(tmp_path: Path) -> None:
+    data = "student,question,points,comment\n'=cmd(),2c,1,'-good-\n"
+    assert points(given(tmp_path, data)) == [("=cmd()", "2c", "1", "-good-")]
+    assert undone("'tis") == "'tis"
+
+
+def test_a_key_finds_a_row_whose_names_a_spreadsheet_has_mangled(tmp_path: Path) -> None:
+    lines = [f"7,2. Jan,1,{ROWS[1].id}", f"ZoÃ«,2c,0,{ROWS[3].id}", f",,.3333,{ROWS[5].id}"]
+    done = given(tmp_path, "\n".join(["student,question,points,row", *lines]))
+    assert points(done) == [
+        ("007", "2c", "1", ""),
+        ("Zoë", "2c", "0", ""),
+        ("ann", "3", "0.3333", ""),
+    ]
+    assert [grade.credit for grade in done.new] == [1, 0, 1]
+
+
+def test_rows_without_points_are_left_for_later(tmp_path: Path) -> None:
+    done = given(tmp_path, "student,question,points,comment\nann,2c,,\nnobody,9,,note\n007,2c,1,\n")
+    assert (len(done.new), done.empty, done.commented) == (1, 2, (3,))
+
+
+def test_all_problems_are_said_at_once_and_nothing_is_taken(tmp_path: Path) -> None:
+    old = Version.of("Old words.", "s0")
+    lines = [
+        "student,question,check,points,text_digest",
+        "bob,2c,,1,",
+        "ann,1a,,1,",
+        "ann,2c,,1.5,",
+        "007,2c,,-1,",
+        "Zoë,2c,,good,",
+        "ann,3,,1,",
+        f"=cmd(),2c,,1,{old}",
+        "ann,3,written,1,",
+        "ann,3,written,1,",
+    ]
+    with pytest.raises(InputError) as caught:
+        given(tmp_path, "\n".join(lines))
+    assert str(caught.value).splitlines() == [
+        "w.csv:2: student: expected a student whose answers wait for a person, found 'bob'",
+        "w.csv:3: question: expected a question of this student that a person grades (2c, 3), "
+        "found '1a'",
+        "w.csv:4: points: expected a number from 0 to 1, found '1.5'",
+        "w.csv:5: points: expected a number from 0 to 1, found '-1'",
+        "w.csv:6: points: expected a number from 0 to 1, found 'good'",
+        "w.csv:7: check: expected one of written, written #2, found ''",
+        "w.csv:8: text_digest: expected the text as it is now, found a sheet from before the "
+        "student changed it: read the new sheet and grade it there",
+        "w.csv:10: student: expected every row once, found ann, 3 again (first on line 9)",
+    ]
+
+
+def test_a_sheet_without_its_columns_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(
+        InputError, match=r"w.csv:1: points: expected a column of this name, found a"
+    ):
+        given(tmp_path, "a,b\n1,2\n")
+    with pytest.raises(InputError, match="points: expected one column of this name, found 2"):
+        given(tmp_path, "student,question,points,Points\nann,2c,1,1\n")
+    with pytest.raises(InputError, match="found nothing"):
+        given(tmp_path, "")
+    with pytest.raises(InputError, match="found a workbook: save it as CSV first"):
+        given(tmp_path, b"PK\x03\x04")
+
+
+def test_a_grade_of_another_is_overruled_only_when_told(tmp_path: Path) -> None:
+    sheet = "student,question,points\nann,2c,1\n"
+    other = grade_of(ROWS[0], "0.5", by="eve")
+    with pytest.raises(InputError) as caught:
+        given(tmp_path, sheet, (other,))
+    assert str(caught.value) == (
+        "w.csv:2: points: expected a row that nobody else has graded, found 0.5 of 1 by eve "
+        "(2026-01-02): --replace to overrule"
+    )
+    assert points(given(tmp_path, sheet, (other,), replace=True)) == [("ann", "2c", "1", "")]
+    assert points(given(tmp_path, sheet, (replace(other, by="Tom"),))) == [("ann", "2c", "1", "")]
+    stale = replace(other, row=replace(ROWS[0], version=Version.of("Old words.", "s0")))
+    assert points(given(tmp_path, sheet, (stale,))) == [("ann", "2c", "1", "")]
+
+
+def test_importing_again_changes_nothing(tmp_path: Path) -> None:
+    done = given(
+        tmp_path, "student,question,points\nann,2c,1.0\n", (grade_of(ROWS[0], "1", by="eve"),)
+    )
+    assert (done.new, done.same) == ((), 1)
+
+
+def test_grades_are_kept_for_good(tmp_path: Path) -> None:
+    first, second = grade_of(ROWS[5], "0.1", comment="x"), grade_of(ROWS[5], "0.3", by="eve")
+    with open_grades(tmp_path) as grades:
+        grades.expect("hw", ROWS)
+        grades.add([first, second])
+        assert grades.assignments() == ["hw"]
+    with open_grades(tmp_path) as grades:
+        assert grades.history("hw") == [first, second]
+        assert grades.current("hw") == {ROWS[5].id: second}
+        assert grades.expected("hw") == EXPECTED
+        grades.expect("hw", ROWS[:1])
+        assert grades.expected("hw") == {ROWS[0].id: ROWS[0]}
+    with (
+        pytest.raises(StoreFault, match="a grade is never removed"),
+        open_grades(tmp_path) as grades,
+    ):
+        grades._connection.exec_driver_sql("DELETE FROM grades")
+    with (
+        pytest.raises(StoreFault, match="a grade is never changed"),
+        open_grades(tmp_path) as grades,
+    ):
+        grades._connection.exec_driver_sql("UPDATE grades SET points = '1'")
+
+
+def test_what_is_raised_undoes_the_import(tmp_path: Path) -> None:
+    def fail() -> None:
+        with open_grades(tmp_path) as grades:
+            grades.add([grade_of(ROWS[0], "1")])
+            raise InputError("no")
+
+    with pytest.raises(InputError, match="no"):
+        fail()
+    with open_grades(tmp_path) as grades:
+        assert grades.history("hw") == []
+
+
+def test_the_file_has_the_columns_that_are_asked_of_it(tmp_path: Path) -> None:
+    with open_grades(tmp_path) as grades:
+        there = inspect(grades._connection)
+        for table in (store.GRADES, store.EXPECTED):
+            found = {column["name"] for column in there.get_columns(table.name)}
+            assert found == {column.name for column in table.columns}
+
+
+def test_an_older_file_is_brought_up_to_date_and_a_newer_one_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with open_grades(tmp_path) as grades:
+        grades.add([grade_of(ROWS[0], "1")])
+    steps = (*store.STEPS, ("CREATE TABLE later (name TEXT)",))
+    with monkeypatch.context() as patched:
+        patched.setattr(store, "STEPS", steps)
+        with open_grades(tmp_path) as grades:
+            assert inspect(grades._connection).has_table("later")
+            assert len(grades.history("hw")) == 1
+    with (
+        pytest.raises(InputError, match="expected version 1 or older, found 2"),
+        open_grades(tmp_path),
+    ):
+        pass
+
+
+def test_a_damaged_file_is_a_fault(tmp_path: Path) -> None:
+    (tmp_path / "grades.db").write_bytes(b"no database at all" * 100)
+    with pytest.raises(StoreFault, match="file is not a database"), open_grades(tmp_path):
+        pass
+
+
+def score_of(text: str, submission: str = "s1", conclusion: Conclusion | None = None) -> Score:
+    pending = Pending(reason="A person grades this.", work=Work(text=text))
+    check = CheckScore(
+        check="written",
+        kind="written",
+        max_points=1,
+        conclusion=conclusion or pending,
+        reveal=False,
+    )
+    return Score(
+        student="ann",
+        assignment="hw",
+        status=Status.COMPLETE,
+        questions=(QuestionScore(id="2c", max_points=1, checks=(check,)),),
+        submission=submission,
+    )
+
+
+def concluded(score: Score, *grades: Grade) -> Conclusion:
+    done = graded(score, {grade.row.id: grade for grade in grades})
+    return done.questions[0].checks[0].conclusion
+
+
+SAME = "Because it is parallel."
+
+
+def test_a_grade_takes_the_place_of_what_waits() -> None:
+    grade = grade_of(ROWS[0], "0.5", comment="Say why.")
+    assert concluded(score_of(SAME), grade) == Finding(credit=0.5, says="Say why.")
+    plain = replace(grade, comment="", points="1")
+    assert concluded(score_of(SAME), plain) == Finding(credit=1, says="A person graded this.")
+    assert concluded(score_of(SAME)) == score_of(SAME).questions[0].checks[0].conclusion
+
+
+def test_a_grade_survives_other_blanks_and_changes_elsewhere() -> None:
+    grade = grade_of(ROWS[0], "0.5", comment="Say why.")
+    says = Finding(credit=0.5, says="Say why.")
+    assert concluded(score_of("Because  it\nis parallel.", "s2"), grade) == says
+    assert concluded(score_of("Read in other words by a later grader.", "s1"), grade) == says
+
+
+def test_a_grade_for_other_words_is_kept_but_counts_no_more() -> None:
+    found = concluded(score_of("New words.", "s2"), grade_of(ROWS[0], "0.5", comment="Say why."))
+    assert isinstance(found, Pending)
+    assert found.reason == "This was graded 0.5 of 1 before the text changed; a person looks again."
+    assert found.detail == "Graded by tom: Say why."
+
+
+def test_what_the_machine_decides_is_not_overruled() -> None:
+    wrong = Finding(credit=0, says="Nothing is written under 2c.", answered=False)
+    assert concluded(score_of(SAME, conclusion=wrong), grade_of(ROWS[0], "1")) == wrong
+    assert list(waiting(score_of(SAME, conclusion=wrong), {})) == []
+
+
+def test_what_cannot_change_the_points_is_not_asked() -> None:
+    (question,) = score_of(SAME).questions
+    (waits,) = question.checks
+    full = replace(waits, conclusion=Finding(credit=1, says="Right."), alternative="rotary")
+    tried = replace(question, checks=(full, replace(waits, alternative="synthesizer")))
+    assert list(waiting(replace(score_of(SAME), questions=(tried,)), {})) == []
+    assert [one.row for one in waiting(score_of(SAME), {})] == [ROWS[0]]
+
+
+def test_a_rubric_that_gives_other_points_gives_a_share_of_them() -> None:
+    grade = grade_of(replace(ROWS[0], max_points=2), "0.5")
+    assert grade.credit == 0.25
+
+
+def test_without_a_text_only_the_same_submission_is_the_same() -> None:
+    assert not Version.of("", "s1").holds(Version.of("", "s2"))
+    assert Version.of("", "s1").holds(Version.of(" ", "s1"))
+    assert Version.parse(str(TEXT)) == TEXT
+    assert not Version.parse("1e5").holds(TEXT)
+
+
+def test_checks_of_a_question_have_names_of_their_own() -> None:
+    names = ["written", called("written", "rotary"), "written", "f"]
+    assert labels(names) == ["written", "rotary/written", "written #2", "f"]
+
+
+def test_a_big_sheet_takes_no_time(tmp_path: Path) -> None:
+    rows = [row_of(f"s{n:04}", f"q{q}") for n in range(1000) for q in range(5)]
+    path = tmp_path / "w.csv"
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["student", "question", "points"])
+        writer.writerows([row.student, row.question, "1"] for row in rows)
+    done = check_sheet(
+        read_sheet(path, "w.csv", KNOWN),
+        {row.id: row for row in rows},
+        {},
+        by="tom",
+        at="now",
+        replace=False,
+    )
+    assert len(done.new) == 5000
