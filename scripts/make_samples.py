@@ -1,4 +1,4 @@
-"""Write an assignment's notebooks from readable text.
+"""Write an assignment's notebooks, and what lies beside them, from readable text.
 
     python scripts/make_samples.py nyu_hw4            write them all
     python scripts/make_samples.py nyu_hw4 s05 s06    only these
@@ -14,7 +14,10 @@ A text is a header of `key: value` lines, an empty line, then cells. A cell star
 `%% code NAME` or `%% markdown NAME`; what stands below it is taken as it is. `base: solution` takes
 every cell of that text: a cell of the same name then takes the place of the base's, `%% drop NAME`
 removes one, and a new cell follows the one before it in the text; `%% after NAME` says after which
-of the base's cells to go on. `as: KIND` says how to save the notebook; the kinds are in WRITERS.
+of the base's cells to go on. `%% code NAME TAG` gives the cell a tag, such as `skip-grading`.
+`%% file src/model.py PART` is no cell, but a part of a file beside the notebook; parts of one file
+are joined in their order, and `%% drop src/model.py PART` removes one.
+`as: KIND` says how to save the notebook; the kinds are in WRITERS. `as: files` saves none.
 """
 
 from __future__ import annotations
@@ -30,7 +33,9 @@ from typing import Any
 Notebook = dict[str, Any]
 
 ROOT = Path(__file__).resolve().parents[1]
-CELL = re.compile(r"^%% (code|markdown|drop|after) ([A-Za-z0-9_-]+)$", re.MULTILINE)
+CELL = re.compile(
+    r"^%% (code|markdown|drop|after|file) ([A-Za-z0-9_./-]+)(?: ([A-Za-z0-9_-]+))?$", re.MULTILINE
+)
 PYTHON3 = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
@@ -43,11 +48,20 @@ PYTHON2 = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
-    """One cell: `kind` is code or markdown, or what to do with the base's: drop or after."""
+    """One cell: `kind` is code or markdown, or what to do with the base's: drop or after.
+
+    Of the kind file it is a part of one: its name is the path, a space, and the name of the part.
+    """
 
     kind: str
     name: str
     source: str
+    tag: str = ""
+
+    @property
+    def path(self) -> str:
+        """Where a file lies, below the notebook's folder."""
+        return self.name.partition(" ")[0]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,9 +100,16 @@ def cells_in(body: str) -> tuple[Cell, ...]:
     """Split text at its cell lines."""
     _, *parts = CELL.split(body)
     return tuple(
-        Cell(kind=kind, name=name, source=source.strip("\n"))
-        for kind, name, source in zip(parts[::3], parts[1::3], parts[2::3], strict=True)
+        cell(kind, name, more or "", source.strip("\n"))
+        for kind, name, more, source in zip(*(parts[i::4] for i in range(4)), strict=True)
     )
+
+
+def cell(kind: str, name: str, more: str, source: str) -> Cell:
+    """Make a cell of its line: what stands after the name is a tag, or the part of a file."""
+    if kind in ("code", "markdown"):
+        return Cell(kind=kind, name=name, source=source, tag=more)
+    return Cell(kind=kind, name=f"{name} {more}".strip(), source=source)
 
 
 def overlay(base: tuple[Cell, ...], own: tuple[Cell, ...]) -> tuple[Cell, ...]:
@@ -108,13 +129,14 @@ def overlay(base: tuple[Cell, ...], own: tuple[Cell, ...]) -> tuple[Cell, ...]:
 
 def notebook(text: Text) -> Notebook:
     """Make a notebook of format 4.5 whose cell ids are the names of the cells."""
-    cells = [notebook_cell(cell) for cell in text.cells]
+    cells = [notebook_cell(cell) for cell in text.cells if cell.kind != "file"]
     return {"cells": cells, "metadata": PYTHON3, "nbformat": 4, "nbformat_minor": 5}
 
 
 def notebook_cell(cell: Cell) -> Notebook:
     """Make one cell, never run."""
-    made: Notebook = {"cell_type": cell.kind, "id": cell.name, "metadata": {}}
+    metadata = {"tags": [cell.tag]} if cell.tag else {}
+    made: Notebook = {"cell_type": cell.kind, "id": cell.name, "metadata": metadata}
     if cell.kind == "code":
         made |= {"execution_count": None, "outputs": []}
     return made | {"source": cell.source.splitlines(keepends=True)}
@@ -202,20 +224,36 @@ WRITERS: dict[str, Callable[[Text], str]] = {
 
 
 def target(slug: str, name: str) -> Path:
-    """Say where the notebook of a text belongs, relative to the project."""
+    """Say in which folder belongs what a text makes, relative to the project."""
     places = {"template": Path("reference", slug, "student")}
     places["solution"] = Path("reference", slug, "solution")
-    return places.get(name, Path("submissions", slug, name)) / f"{slug}.ipynb"
+    return places.get(name, Path("submissions", slug, name))
+
+
+def files(text: Text) -> dict[str, str]:
+    """Make the files beside the notebook, by their paths."""
+    parts: dict[str, list[str]] = {}
+    for cell in text.cells:
+        if cell.kind == "file":
+            parts.setdefault(cell.path, []).append(cell.source)
+    return {path: "\n\n\n".join(sources) + "\n" for path, sources in parts.items()}
+
+
+def made(slug: str, text: Text) -> dict[str, str]:
+    """Make all that a text stands for, by its path below the folder."""
+    kind = text.header.get("as", "plain")
+    written = {} if kind == "files" else {f"{slug}.ipynb": WRITERS[kind](text)}
+    return written | files(text)
 
 
 def notebooks(slug: str) -> dict[Path, str]:
-    """Make all notebooks of an assignment: their text by their place in the project."""
+    """Make all notebooks of an assignment and the files beside them, by their place."""
     folder = ROOT / "reference" / slug / "notebooks"
     names = [path.stem for path in sorted(folder.glob("*.txt")) if not path.stem.startswith("_")]
-    texts = {name: read(folder, name) for name in names}
     return {
-        target(slug, name): WRITERS[text.header.get("as", "plain")](text)
-        for name, text in texts.items()
+        target(slug, name) / path: content
+        for name in names
+        for path, content in made(slug, read(folder, name)).items()
     }
 
 
@@ -224,7 +262,7 @@ def main(arguments: list[str]) -> None:
     slug, *only = arguments
     wanted = {target(slug, name) for name in only}
     for path, text in notebooks(slug).items():
-        if not only or path in wanted:
+        if not only or wanted & {*path.parents}:
             (ROOT / path).parent.mkdir(parents=True, exist_ok=True)
             (ROOT / path).write_text(text, encoding="utf-8")
             sys.stdout.write(f"{path}\n")
