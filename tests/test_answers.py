@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -49,17 +50,41 @@ def check_of(slug: str, question: str) -> Check:
 
 
 def judged(slug: str, question: str, text: str, context: Context) -> Finding:
+    """Judge a formula; for `1a [rnn, time, train]` or `2a [0]`, in an answer right otherwise."""
+    question, _, entry = question.rstrip("]").partition(" [")
     check = check_of(slug, question)
+    params: Any = check.params
     seen = Seen(
         check_id=check.id,
         requests={"value": {"op": "capture", "name": check.name}},
-        observations={"value": Observation(status=ProbeStatus.OK, value=text)},
+        observations={
+            "value": Observation(
+                status=ProbeStatus.OK, value=filled(params.equals, entry, text) if entry else text
+            )
+        },
         cells=(),
         receipts={},
     )
     conclusion = KINDS[check.kind].judge(check.params, seen, context)
     assert isinstance(conclusion, Finding), conclusion
-    return conclusion
+    return replace(conclusion, credit=of_entry(conclusion.credit, params)) if entry else conclusion
+
+
+def filled(equals: Any, entry: str, text: str) -> Any:
+    """The right answer, with another text in one entry of the dict or list."""
+    if isinstance(equals, dict):
+        return equals | {entry: text}
+    return [text if str(i) == entry else formula for i, formula in enumerate(equals)]
+
+
+def of_entry(credit: float, params: Any) -> float:
+    """Credit of the only entry that may be wrong."""
+    return round(1 - (1 - credit) * len(params.equals), 9)
+
+
+def unreadable(finding: Finding) -> bool:
+    """Whether it says so, of a lone formula or of an entry."""
+    return "cannot be read" in finding.says or "Cannot read the formula" in finding.says
 
 
 @pytest.mark.parametrize(("slug", "question", "text"), answers("right"))
@@ -76,7 +101,7 @@ def test_a_wrong_answer_earns_nothing(
 ) -> None:
     finding = judged(slug, question, text, context)
     assert finding.credit == 0.0
-    assert "cannot be read" not in finding.says
+    assert not unreadable(finding)
 
 
 @pytest.mark.parametrize(("slug", "question", "text"), answers("unclear"))
@@ -85,4 +110,4 @@ def test_what_is_no_formula_is_said_to_be_none(
 ) -> None:
     finding = judged(slug, question, text, context)
     assert finding.credit == 0.0
-    assert "cannot be read" in finding.says
+    assert unreadable(finding)

@@ -149,6 +149,25 @@ def test_a_declared_name_goes_before_a_function_and_a_constant() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "means"),
+    [
+        ("tln^2", "(t*l*(n^2))"),
+        ("t ln²", "(t*l*(n^2))"),
+        ("lntn", "(l*n*t*n)"),
+        (r"t \cdot ln \cdot n", "(t*l*n*n)"),
+        ("ln(n)", "log(n)"),
+        ("t ln n", "(t*log(n))"),
+        ("tln(n)", "(t*log(n))"),
+        ("ln 2n", "log((2*n))"),
+    ],
+)
+def test_declared_letters_spell_a_function_only_where_an_argument_follows(
+    text: str, means: str
+) -> None:
+    assert str(parse(text, declare({"t": "", "l": "", "n": ""}))) == means
+
+
+@pytest.mark.parametrize(
     ("symbols", "problem"),
     [
         (

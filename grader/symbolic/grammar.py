@@ -6,7 +6,7 @@ import difflib
 from fractions import Fraction
 
 import grader.symbolic.bounds as bounds
-from grader.symbolic.names import Piece, apply, arity, split_name
+from grader.symbolic.names import FUNCTIONS, Piece, apply, arity, split_name
 from grader.symbolic.tokens import Token
 from grader.symbolic.tree import Call, Constant, Name, Node, Number, Symbols, Unreadable, key_of
 
@@ -208,6 +208,8 @@ class Parser:
         if self._growth and token.text in _GROWTH_WRAPPERS and self._sees(*_OPENING):
             return self._group()
         pieces = split_name(token.text, self._keys)
+        if pieces and self._spells_symbols(token.text, [piece.kind for piece in pieces]):
+            pieces = [Piece("symbol", self._keys[letter]) for letter in token.text]
         if pieces is None and token.text == "C" and self._sees("("):
             pieces = [Piece("function", "binomial")]
         if pieces is None:
@@ -220,6 +222,13 @@ class Parser:
         if first.kind == "function":
             return self._function(first.text, token)
         return Constant(first.text) if first.kind == "constant" else Name(first.text)
+
+    def _spells_symbols(self, text: str, kinds: list[str]) -> bool:
+        """Whether `ln` is l times n: both are declared, and nothing follows to be its argument."""
+        if "function" not in kinds or not all(letter in self._keys for letter in text):
+            return False
+        operand = self._token.kind in ("name", "number") and text.lower() in FUNCTIONS
+        return kinds[-1] != "function" or not (operand or self._sees(*_OPENING))
 
     def _unknown(self, token: Token) -> Refusal:
         if token.text in _GROWTH_WRAPPERS and self._sees("("):
