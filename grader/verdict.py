@@ -141,6 +141,8 @@ class CheckScore:
         match self.conclusion:
             case Finding(says=says, detail=detail):
                 lost = ALL_OR_NOTHING if self.withheld and self.conclusion.credit else ""
+                if self.reveal and detail.startswith(says.rstrip(".")):
+                    says = ""  # the detail says it again, and more
                 told = (says, detail if self.reveal else "", lost)
                 return " ".join(part for part in told if part)
             case Pending(reason=reason):

@@ -45,12 +45,17 @@ def context() -> Iterator[Context]:
 
 def check_of(slug: str, question: str) -> Check:
     rubric: Rubric = read_rubric(ROOT / "rubrics" / f"{slug}.yaml", slug)
+    question, _, name = question.partition(" ")
     checks = next(q for q in rubric.questions if q.id == question).checks
-    return next(check for check in checks if check.kind in ("expression", "complexity"))
+    formulas = [check for check in checks if check.kind in ("expression", "complexity")]
+    return next(check for check in formulas if name in ("", check.name))
 
 
 def judged(slug: str, question: str, text: str, context: Context) -> Finding:
-    """Judge a formula; for `1a [rnn, time, train]` or `2a [0]`, in an answer right otherwise."""
+    """Judge a formula; for `1a [rnn, time, train]` or `2a [0]`, in an answer right otherwise.
+
+    Where a question asks for several formulas, its name follows: `2g_ii vanilla_cost`.
+    """
     question, _, entry = question.rstrip("]").partition(" [")
     check = check_of(slug, question)
     params: Any = check.params

@@ -73,11 +73,17 @@ def test_choice(given: Any, expected: tuple[float, str]) -> None:
     assert says(judge("choice", CHOICE, seen_of(value(given)))) == expected
 
 
-def test_a_choice_of_truth_values_takes_numpys_and_no_numbers() -> None:
+@pytest.mark.parametrize("given", [0, 0.0, "False", " no "])
+def test_a_choice_of_truth_values_takes_their_words_and_numbers(given: Any) -> None:
+    params = {"of": "converges", "options": [True, False], "equals": False}
+    assert says(judge("choice", params, seen_of(value(given)))) == (1.0, "Right.")
+
+
+def test_a_choice_of_truth_values_takes_numpys_and_no_other_numbers() -> None:
     params = {"of": "converges", "options": [True, False], "equals": False}
     numpys = Tensor(np.array(False), "bool", "numpy")
     assert says(judge("choice", params, seen_of(value(numpys)))) == (1.0, "Right.")
-    assert says(judge("choice", params, seen_of(value(0))))[0] == 0.0
+    assert says(judge("choice", params, seen_of(value(2))))[0] == 0.0
 
 
 @pytest.mark.parametrize("given", [2, 2.0, Tensor(np.array(2.0), "float64")], ids=repr)

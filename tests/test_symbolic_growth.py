@@ -16,7 +16,7 @@ PERCEIVER = "(L-2)(m^2 d h + m d f) + 2 l m d h + d f (l + m)"
         ("O(n^2 c h + n^2 h^2)", GRID),
         (r"$\Theta(n^2 h \max(c, h))$", GRID),
         ("n^2 h (c + 2h - 1) + 17n", GRID),
-        ("n log_2(n^3)", "n ln n"),
+        ("n log_2(n^3)", r"n \ln n"),
         ("log(n!)", "n log n"),
         ("log(n h)", "log n + log h"),
         ("n log n + c log n + c log c + n", "n log n + c log c"),

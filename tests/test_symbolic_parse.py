@@ -155,13 +155,15 @@ def test_a_declared_name_goes_before_a_function_and_a_constant() -> None:
         ("t ln²", "(t*l*(n^2))"),
         ("lntn", "(l*n*t*n)"),
         (r"t \cdot ln \cdot n", "(t*l*n*n)"),
-        ("ln(n)", "log(n)"),
-        ("t ln n", "(t*log(n))"),
-        ("tln(n)", "(t*log(n))"),
-        ("ln 2n", "log((2*n))"),
+        ("tln(t+n)", "(t*l*n*(t + n))"),
+        ("ln t", "(l*n*t)"),
+        (r"\ell n", "(l*n)"),
+        (r"t \ln n", "(t*log(n))"),
+        (r"t \ln(n)", "(t*log(n))"),
+        ("t log(n)", "(t*log(n))"),
     ],
 )
-def test_declared_letters_spell_a_function_only_where_an_argument_follows(
+def test_letters_that_are_declared_spell_no_function(
     text: str, means: str
 ) -> None:
     assert str(parse(text, declare({"t": "", "l": "", "n": ""}))) == means

@@ -1,5 +1,7 @@
 """Points: alternatives, all or nothing, caps, and what is not decided yet."""
 
+from dataclasses import replace
+
 import pytest
 
 from grader.verdict import (
@@ -84,6 +86,14 @@ def test_a_question_of_all_or_nothing_waits_only_while_it_can_earn_something() -
     lost = question(check(right(0)), check(WAITING), all_or_nothing=True)
     assert lost.points == 0
     assert [c.outcome for c in lost.counted] == [Outcome.NONE, Outcome.NONE]
+
+
+def test_a_detail_that_begins_with_the_sentence_stands_for_it() -> None:
+    told = Finding(
+        credit=0.0, says="At n = 2 yours gives 4.", detail="At n = 2 yours gives 4, not 3."
+    )
+    shown = replace(check(told), reveal=True)
+    assert (shown.feedback, check(told).feedback) == (told.detail, told.says)
 
 
 @pytest.mark.parametrize(("cap", "total"), [(None, 4), (5, 4), (3, 3)])

@@ -14,6 +14,9 @@ from grader.verdict import Finding
 
 TESTIMONY = False
 
+#: How truth values are also written.
+WORDS = {"true": True, "yes": True, "false": False, "no": False}
+
 
 class Params(CheckParams):
     """`choice: faster_model`."""
@@ -60,7 +63,7 @@ def form(params: Params, seen: Seen, context: Context) -> Finding | None:
     nothing = seen.unanswered(params.of)
     if nothing:
         return nothing
-    given = _scalar(seen.observations["value"].value)
+    given = _meant(params, seen.observations["value"].value)
     if any(_same(given, option) for option in params.options):
         return None
     return Finding(credit=0.0, says=f"Expected {asks(params)}, found {describe(given)}.")
@@ -85,7 +88,7 @@ def judge(params: Params, seen: Seen, context: Context) -> Finding:
     wrong_form = form(params, seen, context)
     if wrong_form:
         return wrong_form
-    given = _scalar(seen.observations["value"].value)
+    given = _meant(params, seen.observations["value"].value)
     for option, credit in params.credits.items():
         if _same(given, option):
             says = "Right." if credit == 1.0 else "Partly right."
@@ -97,9 +100,15 @@ def judge(params: Params, seen: Seen, context: Context) -> Finding:
     return Finding(credit=0.0, says="Not the right option.", detail=f"Expected {right}.")
 
 
-def _scalar(value: Value) -> Value:
-    """A 0-d array or tensor counts as the number or truth value that it holds."""
-    return value.array.item() if isinstance(value, Tensor) and value.array.ndim == 0 else value
+def _meant(params: Params, value: Value) -> Value:
+    """The option that a value stands for; among truth values, also their words and 1 and 0."""
+    if isinstance(value, Tensor) and value.array.ndim == 0:
+        value = value.array.item()
+    if not all(isinstance(option, bool) for option in params.options):
+        return value
+    if isinstance(value, str):
+        return WORDS.get(value.strip().casefold(), value)
+    return bool(value) if isinstance(value, int | float) and value in (0, 1) else value
 
 
 def _same(seen: Value, option: Any) -> bool:

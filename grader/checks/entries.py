@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeAlias
@@ -15,6 +16,9 @@ from grader.rubric.yaml import Place
 from grader.symbolic import Equality, Expression, Unreadable, Verdict
 from grader.values import Formula, Tensor, Value, describe
 from grader.verdict import Conclusion, Finding, Pending, Work
+
+#: How deep a dict of dicts may be.
+MOST_PARTS = 6
 
 Written: TypeAlias = Text | list[Text] | dict[str, Text]
 Compare = Callable[[str, str, Mapping[str, str]], Equality]
@@ -115,7 +119,7 @@ def form(params: Params, seen: Seen, context: Context) -> Finding | None:
     if nothing:
         return nothing
     value = seen.observations["value"].value
-    given = _given(value)
+    given = _given(value, params)
     wanted = formulas(params.equals)
     if given is None or (isinstance(params.equals, str) != ("" in given)):
         return Finding(credit=0.0, says=f"Expected {asks(params)}, found {describe(value)}.")
@@ -152,14 +156,19 @@ def release(params: Params, context: Context, check_id: str) -> Released:
 def judge(params: Params, seen: Seen, context: Context, compare: Compare) -> Conclusion:
     """Compare entry by entry; each earns its share."""
     value = seen.observations["value"].value
-    given = _given(value)
+    given = _given(value, params)
     wanted = _wanted(params)
     # What is wrong in form of a single formula is final; in a list or dict other entries count.
     wrong_form = form(params, seen, context)
     if wrong_form and (given is None or len(wanted) == 1 or not wrong_form.answered):
         return wrong_form
     assert given is not None  # noqa: S101 - a wrong form has returned
-    results = [_judge_entry(params, entry, given.get(entry.key), compare) for entry in wanted]
+    results = [
+        _judge_entry(params, entry, given[entry.key], compare)
+        if entry.key in given
+        else Finding(credit=0.0, says="This entry is missing.")
+        for entry in wanted
+    ]
     undecided = [result for result in results if isinstance(result, Pending)]
     if undecided:
         return undecided[0]
@@ -240,11 +249,11 @@ def formulas(written: Any) -> dict[str, str]:
     return {"": str(written)}
 
 
-def _given(value: Value) -> dict[str, Value] | None:
+def _given(value: Value, params: Params) -> dict[str, Value] | None:
     """What the student gave by key, in the shape of `formulas`; None for what is no answer."""
     match value:
         case dict():
-            return {_key(key): item for key, item in value.items()}
+            return _named(value, params)
         case list() | tuple():
             return {str(number): item for number, item in enumerate(value)}
         case Tensor(array=array) if array.ndim == 1:
@@ -252,5 +261,24 @@ def _given(value: Value) -> dict[str, Value] | None:
     return None if text_of(value) is None else {"": value}
 
 
-def _key(key: Any) -> str:
-    return ", ".join(map(str, key)) if isinstance(key, tuple) else str(key)
+def _named(value: dict[Value, Value], params: Params) -> dict[str, Value]:
+    """Entries by the rubric's keys, however they are written: other case, other signs, nested."""
+    flat = _flat(value, ())
+    wanted = {_bare(key): key for key in formulas(params.equals)}
+    return {wanted.get(_bare(key), key): item for key, item in reversed(flat.items())}
+
+
+def _flat(value: dict[Value, Value], above: tuple[str, ...]) -> dict[str, Value]:
+    """A dict of dicts as one, whose keys are joined as those of tuples are."""
+    found: dict[str, Value] = {}
+    for key, item in value.items():
+        parts = (*above, *(map(str, key) if isinstance(key, tuple) else [str(key)]))
+        if isinstance(item, dict) and len(parts) <= MOST_PARTS:
+            found |= _flat(item, parts)
+        else:
+            found[", ".join(parts)] = item
+    return found
+
+
+def _bare(key: str) -> str:
+    return " ".join(re.findall(r"\w+", key.replace("_", " ").casefold()))

@@ -6,7 +6,7 @@ import difflib
 from fractions import Fraction
 
 import grader.symbolic.bounds as bounds
-from grader.symbolic.names import FUNCTIONS, Piece, apply, arity, split_name
+from grader.symbolic.names import Piece, apply, arity, split_name
 from grader.symbolic.tokens import Token
 from grader.symbolic.tree import Call, Constant, Name, Node, Number, Symbols, Unreadable, key_of
 
@@ -208,7 +208,7 @@ class Parser:
         if self._growth and token.text in _GROWTH_WRAPPERS and self._sees(*_OPENING):
             return self._group()
         pieces = split_name(token.text, self._keys)
-        if pieces and self._spells_symbols(token.text, [piece.kind for piece in pieces]):
+        if pieces and not token.command and self._spells_symbols(token.text, pieces):
             pieces = [Piece("symbol", self._keys[letter]) for letter in token.text]
         if pieces is None and token.text == "C" and self._sees("("):
             pieces = [Piece("function", "binomial")]
@@ -223,12 +223,10 @@ class Parser:
             return self._function(first.text, token)
         return Constant(first.text) if first.kind == "constant" else Name(first.text)
 
-    def _spells_symbols(self, text: str, kinds: list[str]) -> bool:
-        """Whether `ln` is l times n: both are declared, and nothing follows to be its argument."""
-        if "function" not in kinds or not all(letter in self._keys for letter in text):
-            return False
-        operand = self._token.kind in ("name", "number") and text.lower() in FUNCTIONS
-        return kinds[-1] != "function" or not (operand or self._sees(*_OPENING))
+    def _spells_symbols(self, text: str, pieces: list[Piece]) -> bool:
+        """Whether `ln` is l times n, because both are declared; LaTeX's command never is."""
+        functions = any(piece.kind == "function" for piece in pieces)
+        return functions and all(letter in self._keys for letter in text)
 
     def _unknown(self, token: Token) -> Refusal:
         if token.text in _GROWTH_WRAPPERS and self._sees("("):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from grader.symbolic.tree import Unreadable
 
@@ -29,6 +29,7 @@ _LOOKS_LIKE = {
     **dict.fromkeys("\u2215\u2044\u00f7", "/"),
     **dict.fromkeys("\u00a0\u2009\u200a\u202f\u200b\u2061\u2062\ufeff", " "),
     "\u2223": "|",
+    "\u2113": "l",
 }
 _RAISED = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿⁱ", "0123456789+-()ni", strict=True))
 _LOWERED = {chr(0x2080 + i): str(i) for i in range(10)}
@@ -73,6 +74,8 @@ class Token:
     kind: str
     text: str
     position: int
+    command: bool = False
+    """Whether it is a name written as a command of LaTeX, such as `\\ln`."""
 
 
 def tokenize(text: str) -> list[Token] | Unreadable:
@@ -141,14 +144,15 @@ def _command(command: str, subscript: str, start: int) -> list[Token] | Unreadab
         return [Token("op", _COMMANDS[command], start)]
     if command.startswith("var") and command[3:] in GREEK.values():
         command = command[3:]
-    return [Token("name", _spelled(command + subscript), start)]
+    name = "l" if command == "ell" else command
+    return [Token("name", _spelled(name + subscript), start, command=True)]
 
 
 def _exponent(raised: str, start: int) -> list[Token] | Unreadable:
     inner = tokenize("".join(_RAISED[char] for char in raised))
     if isinstance(inner, Unreadable):
         return inner
-    moved = [Token(token.kind, token.text, start) for token in inner[:-1]]
+    moved = [replace(token, position=start) for token in inner[:-1]]
     return [Token("op", "^", start), Token("op", "(", start), *moved, Token("op", ")", start)]
 
 
