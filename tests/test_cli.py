@@ -253,8 +253,9 @@ def test_an_interrupt_keeps_what_is_finished_and_says_how_to_go_on(tmp_path: Pat
 
 @pytest.mark.docker
 @pytest.mark.slow
-def test_the_rubric_of_nyu_hw4_proves_itself_in_docker(docker_sandbox: object) -> None:
-    done = grader("verify", "nyu_hw4", "--sandbox", "docker", cwd=ROOT, timeout=900)
+@pytest.mark.parametrize("slug", sorted(path.stem for path in (ROOT / "rubrics").glob("*.yaml")))
+def test_a_rubric_proves_itself_in_docker(slug: str, docker_sandbox: object) -> None:
+    done = grader("verify", slug, "--sandbox", "docker", cwd=ROOT, timeout=900)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "notebooks earn exactly what they must (sandbox docker)" in done.stdout
 

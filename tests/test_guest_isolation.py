@@ -150,7 +150,10 @@ def test_a_guest_that_is_killed_takes_its_kernel_along() -> None:
     kernels: list[psutil.Process] = []
     while not kernels:
         kernels = psutil.Process(guest.pid).children()
-    time.sleep(1)
+    # The last thing that a kernel does for its own end, after it asked to die with the guest.
+    score = Path(f"/proc/{kernels[0].pid}/oom_score_adj")
+    while score.read_text().strip() != "1000":
+        time.sleep(0.05)
     guest.kill()
     guest.communicate()
     gone, alive = psutil.wait_procs(kernels, timeout=5)

@@ -182,7 +182,9 @@ def answers_of(assignment: Assignment) -> list[str]:
     for check_ in assignment.rubric.checks:
         params = check_.params
         found += [mistake.says for mistake in params.mistakes]
-        found += [str(m.equals) for m in params.mistakes if m.equals is not None]
+        if check_.kind == "choice":
+            continue  # its options are the question
+        found += [str(m.equals) for m in params.mistakes if isinstance(m.equals, str)]
         found += [str(m.reference) for m in params.mistakes if m.reference is not None]
         equals = getattr(params, "equals", None)
         found += [equals] if isinstance(equals, str) else []
