@@ -86,9 +86,27 @@ def check(path: Path, told: dict[str, Any], sandbox: Sandbox, symbolic: Symbolic
     lines = [
         *(Line(question="", name=n, ok=False, says="is not there.") for n in submission.absent),
         *_cell_lines(submission.cells, run.evidence),
-        *(_look(one, submission, run.evidence, context, taken) for one in told["checks"]),
+        *_of_the_best(
+            [_look(one, submission, run.evidence, context, taken) for one in told["checks"]]
+        ),
     ]
     return list(_grouped(lines))
+
+
+def _of_the_best(lines: list[Line]) -> Iterator[Line]:
+    """The same lines without those of alternatives that the student did not choose.
+
+    Which one was chosen is what has most in order, the first of equals.
+    """
+    fine: dict[str, dict[str, int]] = {}
+    for line in lines:
+        question, _, alternative = line.question.partition("/")
+        tried = fine.setdefault(question, {})
+        tried[alternative] = tried.get(alternative, 0) + line.ok
+    for line in lines:
+        question, _, alternative = line.question.partition("/")
+        if alternative == max(fine[question], key=fine[question].__getitem__):
+            yield replace(line, question=question)
 
 
 def _read(path: Path, told: dict[str, Any]) -> Submission:

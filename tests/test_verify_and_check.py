@@ -164,6 +164,35 @@ def test_a_wrong_formula_in_the_right_form_is_not_given_away(
     assert all(line.ok for line in checked(folder, symbolic, sandbox))
 
 
+def test_of_alternatives_only_the_chosen_one_is_looked_at(
+    tmp_path: Path, symbolic: Symbolic, sandbox: ProcessSandbox
+) -> None:
+    course = make_course(tmp_path)
+    rubric = """\
+assignment: hw
+limits: {cell: 5 s, total: 60 s, probe: 5 s, memory: 1 GiB}
+questions:
+  - id: 1
+    points: 1
+    alternatives:
+      named: [{choice: order, options: [linear, quadratic], equals: linear}]
+      counted:
+        - {expression: count, equals: n*(n+1)/2, symbols: {n: positive integer}}
+        - {function: double, public: [{x: 2}], cases: [{x: 3}]}
+"""
+    write(tmp_path / "rubrics" / "hw.yaml", rubric)
+    folder = released(course, symbolic)
+    write(folder / "hw.ipynb", notebook(*SOLUTION))
+    lines = checked(folder, symbolic, sandbox)
+    assert [(line.question, line.name, line.ok) for line in lines] == [
+        ("1", "count", True),
+        ("1", "double", True),
+    ]
+    write(folder / "hw.ipynb", notebook("order = 'linear'"))
+    lines = checked(folder, symbolic, sandbox)
+    assert [(line.question, line.name, line.ok) for line in lines] == [("1", "order", True)]
+
+
 def test_a_self_check_of_another_kind_is_refused(tmp_path: Path) -> None:
     write(tmp_path / "hw.check.json", '{"version": 99}')
     with pytest.raises(InputError, match="expected version 1"):
