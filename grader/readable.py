@@ -9,6 +9,9 @@ import numpy as np
 from grader.errors import InputError
 from grader.values import Formula, Made, Opaque, Tensor, Value, describe
 
+#: What marks an object as more than a dict; a dict that has one of them is written as pairs.
+WORDS = {"set", "pairs", "tensor", "formula", "made", "function"}
+
 
 def to_json(value: Value) -> Any:
     """Write a value with plain JSON; what JSON lacks is an object with a word for its kind.
@@ -23,7 +26,7 @@ def to_json(value: Value) -> Any:
             return [to_json(item) for item in value]
         case set():
             return {"set": sorted(map(to_json, value), key=str)}
-        case dict() if all(isinstance(key, str) for key in value):
+        case dict() if all(isinstance(key, str) and key not in WORDS for key in value):
             return {key: to_json(item) for key, item in value.items()}
         case dict():
             return {"pairs": [[to_json(key), to_json(item)] for key, item in value.items()]}
@@ -59,7 +62,7 @@ def from_json(written: Any) -> Value:
         case {"formula": str(text)}:
             return Formula(text)
         case {"made": str(of), "with": dict(args)}:
-            return Made(of, {name: from_json(item) for name, item in args.items()})
+            return Made(of, dict(from_json(args)))
         case {"function": str(name)}:
             return Opaque("function", name)
         case list():

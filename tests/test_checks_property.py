@@ -55,8 +55,8 @@ class Die:
     def roll(self, low):
         return int(torch.randint(low, self.config.sides + 1, ()))
 
-def is_fair(rolls, low):
-    return all(low <= roll <= 6 for roll in rolls) and len(set(rolls)) == 6
+def is_fair(rolls, low, config):
+    return all(low <= roll <= config.sides for roll in rolls) and len(set(rolls)) == config.sides
 """
 
 

@@ -1,0 +1,2 @@
+def london_baseline(pairs):
+    return sum("London" in place for _, place in pairs) / len(pairs) * 100
