@@ -242,7 +242,7 @@ def test_modules_are_cells_of_their_own_before_the_notebook(tmp_path: Path) -> N
         ("cell 1 of hw.ipynb", "", "x = 1"),
     ]
     assert paths(read) == ["src/attention.py", "src/model.py"]
-    (tmp_path / "hw.ipynb").rename(tmp_path / "experiments.ipynb")
+    (tmp_path / "hw.ipynb").unlink()
     read = read_submission(tmp_path, "hw", SRC)
     assert ([cell.place for cell in read.cells], read.notes) == (list(SRC.files), ())
 
@@ -267,6 +267,19 @@ def test_a_module_elsewhere_is_taken_if_it_is_the_only_one(tmp_path: Path) -> No
     read = read_submission(tmp_path, "hw", SRC)
     asked = "src/attention.py, src/model.py"
     assert read.problem == f"nothing that is asked for: expected {asked}, found new, old"
+
+
+def test_a_notebook_beside_modules_may_have_any_name_and_lie_with_them(tmp_path: Path) -> None:
+    put(tmp_path / "s01", src__attention_py="a = 1", src__model_py="m = 1")
+    put(tmp_path / "s01", my_final_ipynb=notebook("x = 1"))
+    read = read_submission(tmp_path / "s01", "hw", SRC)
+    assert read.cells[-1].source == "x = 1"
+    assert read.notes == ("my_final.ipynb was taken for hw.ipynb",)
+    put(tmp_path / "s02", src__attention_py="a = 1", src__model_py="m = 1")
+    put(tmp_path / "s02", src__a5_ipynb=notebook("x = 1"))
+    read = read_submission(tmp_path / "s02", "hw", SRC)
+    assert read.cells[-1].source == "x = 1"
+    assert read.notes == ("src/a5.ipynb was taken for hw.ipynb",)
 
 
 def test_the_folder_that_an_archive_put_around_it_is_opened(tmp_path: Path) -> None:

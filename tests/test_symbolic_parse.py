@@ -163,9 +163,7 @@ def test_a_declared_name_goes_before_a_function_and_a_constant() -> None:
         ("t log(n)", "(t*log(n))"),
     ],
 )
-def test_letters_that_are_declared_spell_no_function(
-    text: str, means: str
-) -> None:
+def test_letters_that_are_declared_spell_no_function(text: str, means: str) -> None:
     assert str(parse(text, declare({"t": "", "l": "", "n": ""}))) == means
 
 
@@ -189,3 +187,19 @@ def test_a_declaration_that_cannot_be_used_says_why(
     with pytest.raises(InputError) as error:
         declare(symbols)
     assert str(error.value) == problem
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        r"\|x_1\| = 2n",
+        "||x_1|| = 2n",
+        "|x| = 2n",
+        r"\left\| x_1 \right\| = 2n",
+        r"\lVert d + b \rVert = 2n",
+        "\u2016x1\u2016 = 2n",
+        "||x||_2 = 2n",
+    ],
+)
+def test_what_a_formula_is_the_norm_of_is_left_out(text: str) -> None:
+    assert str(parse(text, declare({"n": ""}))) == "(2*n)"

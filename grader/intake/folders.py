@@ -143,9 +143,10 @@ def _read(folder: Path, slug: str, layout: Layout, notebook: str) -> Submission 
     if all(name.startswith(".") for name in names):
         return None
     listed = list_files(root, layout.ours)
+    places = _with_lone_notebook(names, root)
     needed = bool(layout.notebooks or notebook or not layout.files)
-    wanted = usual if needed else [name for name in usual if name in names]
-    asked = _find(wanted, layout, listed, names, notebook)
+    wanted = usual if needed or any(name.endswith(".ipynb") for name in places) else []
+    asked = _find(wanted, layout, listed, places, notebook)
     files = read_files(root, listed, list(asked.modules.values()))
     cells, notes = _cells(root, asked, layout)
     sources = {file.path: file.data for file in files}
@@ -217,6 +218,20 @@ def _names_in(folder: Path) -> list[str]:
         return sorted(path.name for path in folder.iterdir())
     except OSError as error:
         raise SubmissionError(f"the folder cannot be read: {error.strerror}") from error
+
+
+def _with_lone_notebook(names: Sequence[str], root: Path) -> list[str]:
+    """The names in a folder, and the one notebook one level below if none lies in it itself."""
+    inner = [path for path in sorted(root.glob("*/*.ipynb")) if _is_own(path)]
+    if any(name.endswith(".ipynb") for name in names) or len(inner) != 1:
+        return list(names)
+    return [*names, inner[0].relative_to(root).as_posix()]
+
+
+def _is_own(path: Path) -> bool:
+    """Whether it is a file of the student's, in a folder that counts."""
+    linked = path.is_symlink() or path.parent.is_symlink()
+    return path.is_file() and not linked and _counts(path.parent.name) and path.name[0] != "."
 
 
 def _notebooks(wanted: Sequence[str], names: Sequence[str]) -> dict[str, str]:

@@ -48,12 +48,19 @@ def parse(text: str, symbols: Symbols, *, growth: bool = False) -> Expression | 
     return Expression(text, root)
 
 
+_BARS = r"(?:\\(?:left|right))?(?:\\\||\|\|?|\u2016|\\[lr]?Vert\b)"
+#: `||x_1|| =` before a formula: what it is the norm of.
+NORM_OF = re.compile(rf"\s*{_BARS}[^=|\u2016]{{1,30}}?{_BARS}(?:_2)?\s*=(?!=)")
+
+
 def mended(text: str) -> str:
     r"""Undo what typing does to formulas, without changing what they mean.
 
     A LaTeX command in a string without `r` has lost its backslash to an escape (`"\frac"` begins
     with a form feed); a comment, `\text{...}` or a line break stands behind the formula.
     """
+    found = NORM_OF.match(text)
+    text = text[found.end() :] if found else text
     text = LOST_BACKSLASH.sub(lambda found: ESCAPES[found[0]], text)
     text = WORDS.sub(" ", text.partition("#")[0] or text)
     for sign, fraction in FRACTIONS.items():
