@@ -13,7 +13,7 @@ from typing import Any
 from grader.assignment import Assignment
 from grader.checks import KINDS
 from grader.checks.base import Seen
-from grader.checks.entries import formulas
+from grader.checks.given import formulas
 from grader.checks.reading import combined, read_formulas
 from grader.checks.written import adds_words
 from grader.rubric import Check

@@ -191,3 +191,18 @@ def test_an_entry_that_is_missing_is_said_to_be(context: Context) -> None:
         0.5,
         "1 of 2 entries are right. rnn, space: This entry is missing.",
     )
+
+
+@pytest.mark.parametrize(
+    "given", [["n", "n*n"], {"a": "n", "b": "n*n"}, "n, n*n", "[n, n^2]"], ids=repr
+)
+def test_a_list_is_known_however_it_is_written(given: Any, context: Context) -> None:
+    found = judge("expression", {**N, "equals": ["n", "n**2"]}, given, context)
+    assert isinstance(found, Finding)
+    assert found.credit == 1.0
+
+
+def test_entries_of_a_list_are_counted_from_one(context: Context) -> None:
+    found = judge("expression", {**N, "equals": ["n", "n**2"]}, ["n", "n("], context)
+    assert isinstance(found, Finding)
+    assert found.says.startswith("1 of 2 entries are right. entry 2: ")

@@ -28,6 +28,7 @@ FLOORS = [
     {"checks.culprit"},
     {"checks.base"},
     {"checks.reading"},
+    {"checks.given"},
     {"checks.entries", "checks.fitted", "checks.function", "checks.growth"},
     {"checks.model_reply", "checks.predictions"},
     {"checks.model_layers"},

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeAlias
@@ -10,15 +9,13 @@ from typing import Any, ClassVar, TypeAlias
 from pydantic import Field
 
 from grader.checks.base import Context, Problem, Released, Request, Seen
+from grader.checks.given import formulas, given_by_key, text_of
 from grader.errors import InputError
 from grader.rubric.model import CheckParams, Identifier, Text
 from grader.rubric.yaml import Place
 from grader.symbolic import Equality, Expression, Unreadable, Verdict
-from grader.values import Formula, Tensor, Value, describe
+from grader.values import Value, describe
 from grader.verdict import Conclusion, Finding, Pending, Work
-
-#: How deep a dict of dicts may be.
-MOST_PARTS = 6
 
 Written: TypeAlias = Text | list[Text] | dict[str, Text]
 Compare = Callable[[str, str, Mapping[str, str]], Equality]
@@ -119,7 +116,7 @@ def form(params: Params, seen: Seen, context: Context) -> Finding | None:
     if nothing:
         return nothing
     value = seen.observations["value"].value
-    given = _given(value, params)
+    given = given_by_key(value, params.equals)
     wanted = formulas(params.equals)
     if given is None or (isinstance(params.equals, str) != ("" in given)):
         return Finding(credit=0.0, says=f"Expected {asks(params)}, found {describe(value)}.")
@@ -156,7 +153,7 @@ def release(params: Params, context: Context, check_id: str) -> Released:
 def judge(params: Params, seen: Seen, context: Context, compare: Compare) -> Conclusion:
     """Compare entry by entry; each earns its share."""
     value = seen.observations["value"].value
-    given = _given(value, params)
+    given = given_by_key(value, params.equals)
     wanted = _wanted(params)
     # What is wrong in form of a single formula is final; in a list or dict other entries count.
     wrong_form = form(params, seen, context)
@@ -186,10 +183,17 @@ def _summed(wanted: Sequence[Entry], findings: Sequence[Finding]) -> Finding:
     right = sum(finding.credit == 1.0 for finding in findings)
     wrong = [(e.key, f) for e, f in zip(wanted, findings, strict=True) if f.credit < 1.0]
     says = f"{right} of {len(findings)} entries are right."
-    says += "".join(f" {key}: {finding.says}" for key, finding in wrong)
-    detail = " ".join(f"{key}: {finding.detail}" for key, finding in wrong if finding.detail)
+    says += "".join(f" {_label(key)}: {finding.says}" for key, finding in wrong)
+    detail = " ".join(
+        f"{_label(key)}: {finding.detail}" for key, finding in wrong if finding.detail
+    )
     credit = sum(finding.credit for finding in findings) / len(findings)
     return Finding(credit=credit, says=says, detail=detail)
+
+
+def _label(key: str) -> str:
+    """What reports call an entry; those of a list are counted from 1."""
+    return f"entry {int(key) + 1}" if key.isdigit() else key
 
 
 def _judge_entry(params: Params, entry: Entry, value: Value, compare: Compare) -> Finding | Pending:
@@ -201,7 +205,7 @@ def _judge_entry(params: Params, entry: Entry, value: Value, compare: Compare) -
         return Finding(credit=1.0, says="Right.")
     undecided = next((r for r in results if r.verdict is Verdict.UNDECIDED), None)
     if undecided:
-        work = Work(text=f"{entry.key}: {text}" if entry.key else text)
+        work = Work(text=f"{_label(entry.key)}: {text}" if entry.key else text)
         return Pending(reason=f"A person decides: {undecided.says}", work=work)
     first = results[0]
     if first.verdict is Verdict.UNREADABLE:
@@ -215,70 +219,9 @@ def _judge_entry(params: Params, entry: Entry, value: Value, compare: Compare) -
     )
 
 
-def text_of(value: Value) -> str | None:
-    """The text of a formula: as written, as sympy prints it, or a plain number's."""
-    match value:
-        case Formula(text=text):
-            return text
-        case str():
-            return value
-        case bool():
-            return None
-        case int() | float():
-            return str(value)
-        case Tensor(array=array) if array.ndim == 0 and array.dtype.kind in "iuf":
-            return str(array[()])  # the shortest text of this dtype: 0.1 also in float32
-    return None
-
-
 def _wanted(params: Params) -> list[Entry]:
     also = [formulas(written) for written in params.also]
     return [
         Entry(key, (right, *(other[key] for other in also if key in other)))
         for key, right in formulas(params.equals).items()
     ]
-
-
-def formulas(written: Any) -> dict[str, str]:
-    """Formulas by key; a lone one has the key ''."""
-    match written:
-        case dict():
-            return {str(key): str(text) for key, text in written.items()}
-        case list() | tuple():
-            return {str(number): str(text) for number, text in enumerate(written)}
-    return {"": str(written)}
-
-
-def _given(value: Value, params: Params) -> dict[str, Value] | None:
-    """What the student gave by key, in the shape of `formulas`; None for what is no answer."""
-    match value:
-        case dict():
-            return _named(value, params)
-        case list() | tuple():
-            return {str(number): item for number, item in enumerate(value)}
-        case Tensor(array=array) if array.ndim == 1:
-            return {str(number): Tensor(item, value.dtype) for number, item in enumerate(array)}
-    return None if text_of(value) is None else {"": value}
-
-
-def _named(value: dict[Value, Value], params: Params) -> dict[str, Value]:
-    """Entries by the rubric's keys, however they are written: other case, other signs, nested."""
-    flat = _flat(value, ())
-    wanted = {_bare(key): key for key in formulas(params.equals)}
-    return {wanted.get(_bare(key), key): item for key, item in reversed(flat.items())}
-
-
-def _flat(value: dict[Value, Value], above: tuple[str, ...]) -> dict[str, Value]:
-    """A dict of dicts as one, whose keys are joined as those of tuples are."""
-    found: dict[str, Value] = {}
-    for key, item in value.items():
-        parts = (*above, *(map(str, key) if isinstance(key, tuple) else [str(key)]))
-        if isinstance(item, dict) and len(parts) <= MOST_PARTS:
-            found |= _flat(item, parts)
-        else:
-            found[", ".join(parts)] = item
-    return found
-
-
-def _bare(key: str) -> str:
-    return " ".join(re.findall(r"\w+", key.replace("_", " ").casefold()))

@@ -7,7 +7,8 @@ from functools import partial
 
 import grader.checks.entries as entries
 from grader.checks.base import Context, Problem, Seen
-from grader.checks.entries import answers, asks, form, formulas, release, requests
+from grader.checks.entries import answers, asks, form, release, requests
+from grader.checks.given import formulas
 from grader.errors import InputError
 from grader.verdict import Conclusion
 
