@@ -20,12 +20,17 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.table import Table
+from rich.text import Text
 
 from grader.report.tables import Line, defused
 from grader.verdict import Status
 
 #: Below this many students the summary has a row for each.
 ROWS_SHOWN = 40
+HEADINGS = ("student", "status", "points", "a person", "note")
+#: Blanks around the cells of a column.
+PADDING = 2
+LEAST_NOTE = 12
 STYLES = {Status.COMPLETE: "green", Status.NEEDS_PERSON: "magenta", Status.MISSING: "dim"}
 
 
@@ -123,27 +128,44 @@ def shown(text: str) -> str:
 def summary(console: Console, title: str, lines: Sequence[Line]) -> None:
     """Print the table at the end of a run."""
     if len(lines) <= ROWS_SHOWN:
-        console.print(_rows(title, lines))
+        console.print(_rows(title, lines, console.width))
     else:
         console.print(_counts(title, lines))
 
 
-def _rows(title: str, lines: Sequence[Line]) -> Table:
+def _rows(title: str, lines: Sequence[Line], width: int) -> Table:
+    """A row a student; in a narrow console the note gives way, then the list of what is open."""
     table = Table(title=shown(title), title_justify="left", title_style="bold", box=None)
-    names = max((len(shown(line.student)) for line in lines), default=0)
-    table.add_column("student", no_wrap=True, min_width=min(names, 30))
-    table.add_column("status", no_wrap=True, min_width=12)
-    table.add_column("points", justify="right", no_wrap=True, min_width=8)
-    table.add_column("a person", min_width=8)
-    table.add_column("note", overflow="ellipsis", no_wrap=True)
-    for line in lines:
-        style = STYLES.get(line.status, "yellow")
-        points = "-" if line.total is None else f"{line.total:g} / {line.max_points:g}"
-        status = f"[{style}]{line.status}[/]"
-        needs = " ".join(line.needs_person)
-        needs = "all" if line.all_open else needs
-        table.add_row(shown(line.student), status, points, shown(needs), shown(line.note))
+    rows = [_row(line) for line in lines]
+    wide = [
+        max(Text.from_markup(cell).cell_len for cell in column)
+        for column in zip(*rows, strict=True)
+    ]
+    wide = [max(one, len(heading)) for one, heading in zip(wide, HEADINGS, strict=True)]
+    room = width - sum(wide[:3]) - PADDING * len(HEADINGS)
+    wide[3] = max(min(wide[3], room - LEAST_NOTE), len(HEADINGS[3]))
+    wide[4] = max(min(wide[4], room - wide[3]), len(HEADINGS[4]))
+    for heading, cells in zip(HEADINGS, wide, strict=True):
+        table.add_column(
+            heading,
+            min_width=cells,  # a plain `width` would shrink in all columns alike
+            max_width=cells,
+            justify="right" if heading == "points" else "left",
+            no_wrap=heading != "a person",
+            overflow="ellipsis",
+        )
+    for row in rows:
+        table.add_row(*row)
     return table
+
+
+def _row(line: Line) -> tuple[str, ...]:
+    style = STYLES.get(line.status, "yellow")
+    most = f"{round(line.max_points, 2):g}"
+    points = "-" if line.total is None else f"{round(line.total, 2):g} / {most}"
+    needs = "all" if line.all_open else " ".join(line.needs_person)
+    status = f"[{style}]{line.status}[/]"
+    return shown(line.student), status, points, shown(needs), shown(line.note)
 
 
 def _counts(title: str, lines: Sequence[Line]) -> Table:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import sys
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -175,14 +176,18 @@ class Reference:
 
 
 class _ours:
-    """Turns whatever the reference raises into our own fault."""
+    """Turns whatever the reference raises into our own fault; what it warns of is not shown."""
 
     def __init__(self, name: str) -> None:
         self.name = name
+        self.silence = warnings.catch_warnings()
 
-    def __enter__(self) -> None: ...
+    def __enter__(self) -> None:
+        self.silence.__enter__()
+        warnings.simplefilter("ignore")
 
     def __exit__(self, kind: type[BaseException] | None, error: Any, trace: Any) -> None:
+        self.silence.__exit__(kind, error, trace)
         if isinstance(error, Exception) and not isinstance(error, ReferenceFault):
             said = f"the reference {self.name} raised {type(error).__name__}: {error}"
             raise ReferenceRaised(said) from error

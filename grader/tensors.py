@@ -18,6 +18,9 @@ import torch
 from grader.errors import ReferenceFault
 from grader.values import Formula, Made, Opaque, Table, Tensor, Value
 
+#: NumPy's numbers that hold less than Python's.
+FEW_DIGITS = ("float16", "float32", "complex64")
+
 Find = Callable[[str], Any]
 """Gives what the reference defines under a name."""
 
@@ -118,23 +121,38 @@ def plain(found: Any, name: str) -> Value:
         ReferenceFault: it is of a type that does not cross the border of a sandbox.
     """
     match found:
+        case np.generic():  # before float: NumPy's own double is one
+            return _scalar(found, name)
         case None | bool() | int() | float() | complex() | str() | bytes():
             return found
         case torch.Tensor():
             return _tensor(found)
-        case np.ndarray() | np.generic():
-            return Tensor(np.asarray(found), str(found.dtype), "numpy")
+        case np.ndarray():
+            return Tensor(found, str(found.dtype), "numpy")
         case list() | tuple() | set():
             kind = list if isinstance(found, list) else set if isinstance(found, set) else tuple
             return kind(plain(item, name) for item in found)
         case dict():
-            return {key: plain(item, name) for key, item in found.items()}
+            return {_key(key): plain(item, name) for key, item in found.items()}
         case pd.DataFrame():
             columns = [plain(found[column].to_list(), name) for column in found.columns]
             return Table(list(found.columns), columns, plain(found.index.to_list(), name))
     if type(found).__module__.startswith("sympy."):
         return Formula(str(found))
     raise ReferenceFault(f"the reference {name} gave a {type(found).__name__}, no plain value")
+
+
+def _scalar(found: np.generic, name: str) -> Value:
+    """One of NumPy's numbers; of few digits it stays a tensor, which keeps its tolerance."""
+    if str(found.dtype) in FEW_DIGITS:
+        return Tensor(np.asarray(found), str(found.dtype), "numpy")
+    if isinstance(found, np.longdouble):
+        return float(found)
+    return plain(found.item(), name)
+
+
+def _key(key: Any) -> Any:
+    return key.item() if isinstance(key, np.generic) else key
 
 
 def _tensor(tensor: torch.Tensor) -> Tensor:

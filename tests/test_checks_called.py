@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -55,6 +57,17 @@ def count(config, more):
     config.names.append("used")
     return config.size + more + len(config.names)
 
+import numpy as np
+import warnings
+
+def mean_of(x): return np.float64(x) / 2
+def halves(x): return {np.int64(1): np.float64(x) / 2, "few": [np.float32(x)], "none": []}
+def logarithm(x):
+    warnings.warn("noisy")
+    return np.log(np.asarray(x))
+def entropy(p): return torch.special.entr(p)
+def naive_entropy(p): return -p * p.log()
+def only_nan(p): return p * float("nan")
 def numbers(seed, n): return torch.full((n,), float(seed % 2 + 1))
 def total(x): return x.sum()
 """
@@ -207,15 +220,19 @@ def test_a_mistake_that_cannot_match_is_a_problem(
     [
         (
             lambda x: 6 if x == 3 else 0,
-            "Wrong in 1 of 2 cases. It is right for some arguments and not for others: "
-            "is a size fixed in the code?",
+            "Wrong in 1 of 2 cases. It is right for some arguments and not for others.",
         ),
+        (
+            lambda x: 6.0 if x == 3 else float("nan"),
+            "Wrong in 1 of 2 cases. It gives NaN for some arguments.",
+        ),
+        (lambda x: float("inf"), "Wrong in 2 of 2 cases. It gives infinity."),
         (
             lambda x: [1, 2, 3],
             "Wrong in 2 of 2 cases. The result is of another kind or shape than asked.",
         ),
     ],
-    ids=["fixed size", "shape"],
+    ids=["values", "NaN", "infinity", "shape"],
 )
 def test_a_hint_tells_nothing_of_hidden_cases(ask: Asker, double: Any, says: str) -> None:
     asked = ask("function", "double", cases=[{"x": 3}, {"x": 5}])
@@ -339,3 +356,79 @@ def test_public_cases_with_objects_travel_as_json(ask: Asker) -> None:
     assert (told.expected, list(back)) == ({"public1": 7}, ["value", "public1"])
     made = back["public1"]["args"]["config"]
     assert (made.of, made.args) == ("Config", {"size": 3, "names": ["a"]})
+
+
+def test_a_hint_at_sizes_is_given_where_sizes_differ(ask: Asker) -> None:
+    asked = ask("function", "double", cases=[{"x": "normal(4)"}, {"x": "normal(5)"}])
+
+    def double(x: torch.Tensor) -> torch.Tensor:
+        return x * torch.tensor([2.0, 2, 2, 2, 3])[: len(x)]
+
+    says = "It is right for some arguments and not for others: is a size fixed in the code?"
+    assert found(asked.judge(double=double)).says == f"Wrong in 1 of 2 cases. {says}"
+
+
+@pytest.mark.parametrize(
+    ("name", "right"),
+    [
+        ("mean_of", lambda x: x / 2),
+        ("mean_of", lambda x: torch.tensor(x / 2)),
+        ("halves", lambda x: {1: x / 2, "few": [float(x)], "none": []}),
+    ],
+)
+def test_a_reference_may_give_numbers_of_numpy(ask: Asker, name: str, right: Any) -> None:
+    asked = ask("function", name, cases=[{"x": 3}, {"x": 1}])
+    assert said(asked.judge(**{name: right})) == (1.0, "Right in all 2 cases.")
+    assert found(asked.judge(**{name: lambda x: x})).credit == 0.0
+    answers = asked.kind.answers(asked.params, asked.requests, asked.context, "1/1")
+    assert answers is not None
+    replies = {local: ok(value) for local, value in answers.items()}
+    assert found(asked.judge_replies(**replies)).credit == 1.0
+
+
+def test_warnings_of_the_reference_are_not_shown(ask: Asker) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        asked = ask("function", "logarithm", cases=[{"x": 0.0}])
+        value = asked.context.reference.answer("logarithm", asked.requests["case1"])
+        assert value == -math.inf
+        with pytest.raises(UserWarning, match="still"):
+            warnings.warn("still", stacklevel=1)
+
+
+@pytest.mark.parametrize(
+    ("mistake", "student", "credit"),
+    [
+        ("naive_entropy", lambda p: -p * p.log(), 0.5),
+        ("naive_entropy", lambda p: p * float("nan"), 0.0),
+        ("only_nan", lambda p: p * float("nan"), 0.0),
+    ],
+    ids=["at the same places", "everywhere", "a mistake of nothing else"],
+)
+def test_a_mistake_may_give_nan_beside_numbers(
+    ask: Asker, mistake: str, student: Any, credit: float
+) -> None:
+    mistakes = [{"reference": mistake, "says": "A share of 0 gives NaN.", "credit": 0.5}]
+    cases = [{"p": "tensor([0.5, 0.0, 0.5])"}, {"p": "tensor([0.0])"}]
+    asked = ask("function", "entropy", cases=cases, mistakes=mistakes)
+    assert found(asked.judge(entropy=student)).credit == credit
+
+
+def test_what_was_raised_is_said_once(ask: Asker) -> None:
+    def fail(x: Any) -> Any:
+        raise RuntimeError("no such size")
+
+    hidden = found(ask("function", "double", cases=[{"x": 3}]).judge(double=fail))
+    assert hidden.says == "Wrong in the only case. It raised RuntimeError."
+    assert hidden.detail == "double(x=3): no such size."
+    shown = found(ask("function", "double", cases=[{"x": 3}], public=[{"x": 2}]).judge(double=fail))
+    raised = "double(x=2): raised RuntimeError: no such size."
+    assert shown.says == f"Wrong in 2 of 2 cases. {raised}"
+
+
+def test_names_of_the_reference_are_not_shown(ask: Asker) -> None:
+    public = [{"x": "reference('numbers', 4)"}]
+    asked = ask("function", "total", public=public, cases=public)
+    assert found(asked.judge(total=lambda x: x.sum() + 1)).says.startswith(
+        "Wrong in 2 of 2 cases. total(x=...): the value is wrong. Expected "
+    )

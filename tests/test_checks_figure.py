@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from asking import Asked, Asker, ok, said
 from guest_driver import ask, run_guest
+from pydantic import ValidationError
 
 from grader.checks.figure import FIGURES
 from grader.evidence import Observation
@@ -160,6 +161,31 @@ def test_a_check_that_makes_no_sense_is_refused(asker: Asker) -> None:
     assert asker("figure", "loss", lines={}).problems == [
         (("lines",), "expected either reference or variable")
     ]
+
+
+NUMBERS = "numbers, or {variable: name} without the brackets"
+NAMES = "a list of numbers, {reference: name} or {variable: name}"
+
+
+@pytest.mark.parametrize(
+    ("written", "says"),
+    [
+        ([{"variable": "costs"}], NUMBERS),
+        (["costs"], NUMBERS),
+        ([[1, 2], [3]], NUMBERS),
+        ({"typo": 3}, NAMES),
+        ({"variable": "not a name"}, NAMES),
+        (3, NAMES),
+    ],
+)
+@pytest.mark.parametrize("key", ["lines", "points", "bars", "images"])
+def test_data_that_are_no_numbers_are_refused(
+    asker: Asker, key: str, written: Any, says: str
+) -> None:
+    with pytest.raises(ValidationError) as refused:
+        asker("figure", "loss", **{key: written})
+    told = [(error["loc"], error["msg"]) for error in refused.value.errors()]
+    assert told == [((key,), f"Value error, {says}")]
 
 
 def test_a_notebook_without_matplotlib_has_no_figures() -> None:

@@ -31,7 +31,7 @@ def sums(seed):
 def nothing(seed): return torch.zeros(0, 3), torch.zeros(0)
 def always_alike(seed): return torch.full((40, 3), 7.5), torch.ones(40)
 def error(predictions, labels): return ((predictions - labels) ** 2).mean()
-def numpys_error(predictions, labels): return error(predictions, labels).numpy()
+def error_of_numpy(predictions, labels): return error(predictions, labels).numpy()
 def errors(predictions, labels): return (predictions - labels) ** 2
 def sentences(seed): return ["good", "bad", "so good", "so bad"], torch.tensor([1.0, 0, 1, 0])
 def share_right(predictions, labels):
@@ -135,7 +135,7 @@ def test_what_a_predictor_raised_names_no_withheld_input(ask: Asker, predict: An
     assert (finding.credit, finding.answered) == (0.0, False)
 
 
-@pytest.mark.parametrize("measure", ["error", "numpys_error"])
+@pytest.mark.parametrize("measure", ["error", "error_of_numpy"])
 @pytest.mark.parametrize(
     "predict",
     [
@@ -149,7 +149,7 @@ def test_a_measure_may_give_a_tensor_of_one_number(ask: Asker, measure: str, pre
     asked = ask("metric", "predict", data="sums", measure=measure, credit=LOSS)
     finding = found(asked.judge(predict=predict))
     assert finding.credit == pytest.approx(1.0)
-    assert finding.says.startswith(f"The {measure} on 40 withheld inputs is ")
+    assert finding.says.startswith(f"The {measure.replace('_', ' ')} on 40 withheld inputs is ")
 
 
 def test_a_measure_gets_its_arguments_by_name(ask: Asker) -> None:
@@ -202,7 +202,7 @@ def test_sentences_are_given_one_a_call(ask: Asker) -> None:
     def predict(sentence: str) -> float:
         return 0.9 if "good" in sentence else 0.2
 
-    right = (1.0, "The share_right on 4 withheld inputs is 1.")
+    right = (1.0, "The share right on 4 withheld inputs is 1.")
     assert said(asked.judge(predict=predict)) == right
     assert said(asked.judge(predict=lambda s: torch.tensor([predict(s)]))) == right
     none = said(asked.judge(predict=lambda s: None))

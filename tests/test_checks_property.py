@@ -55,6 +55,12 @@ class Die:
     def roll(self, low):
         return int(torch.randint(low, self.config.sides + 1, ()))
 
+def any_number(n):
+    return 1
+
+def is_number(found, n):
+    return found > 0
+
 def is_fair(rolls, low, config):
     return all(low <= roll <= config.sides for roll in rolls) and len(set(rolls)) == config.sides
 """
@@ -264,3 +270,54 @@ def test_the_reference_s_own_answers_are_rehearsed(asked: Asked) -> None:
         local: Observation(status=ProbeStatus.OK, value=value) for local, value in answers.items()
     }
     assert said(asked.judge_replies(**replies)) == (1.0, "Right in all 3 cases.")
+
+
+def settings(**more: Any) -> dict[str, Any]:
+    return {"holds": "is_number", "cases": [{"n": 3}, {"n": 4}], "deterministic": True, **more}
+
+
+def test_the_same_seed_gives_the_same_result(ask: Asker) -> None:
+    asked = ask("property", "any_number", **settings())
+    judged = asked.judge(any_number=lambda n: torch.rand(()) + 0.1)
+    assert said(judged) == (1.0, "Right in all 2 cases.")
+
+
+def test_another_result_under_the_same_seed_is_wrong(ask: Asker) -> None:
+    state = iter(range(1, 100))
+    finding = found(
+        ask("property", "any_number", **settings()).judge(any_number=lambda n: next(state))
+    )
+    says = "Wrong in 1 of 2 cases. It gives another result under the same seed."
+    assert (finding.credit, finding.says) == (0.0, says)
+    each = ask("property", "any_number", **settings(credit="per_case"))
+    assert said(each.judge(any_number=lambda n: next(state))) == (0.5, says)
+    free = ask("property", "any_number", **settings(deterministic=False))
+    assert found(free.judge(any_number=lambda n: next(state))).credit == 1.0
+
+
+def test_a_mistake_does_not_explain_another_result_under_the_same_seed(ask: Asker) -> None:
+    mistakes = [{"reference": "is_number", "says": "Known.", "credit": 1.0}]
+    state = iter(range(1, 100))
+    asked = ask("property", "any_number", **settings(mistakes=mistakes))
+    assert found(asked.judge(any_number=lambda n: next(state))).credit == 0.0
+
+
+def test_the_case_that_is_put_again_stays_hidden_and_is_rehearsed(ask: Asker) -> None:
+    asked = ask("property", "any_number", **settings(public=[{"n": 1}]))
+    told = asked.kind.release(asked.params, asked.context, "1/1")
+    assert sorted(told.requests) == ["public1", "value"]
+    answers = asked.kind.answers(asked.params, asked.requests, asked.context, "1/1")
+    assert answers is not None
+    replies = {
+        local: Observation(status=ProbeStatus.OK, value=value) for local, value in answers.items()
+    }
+    assert said(asked.judge_replies(**replies)) == (1.0, "Right in all 3 cases.")
+
+
+def test_what_was_raised_is_said_once(ask: Asker) -> None:
+    def split(n: int) -> Any:
+        raise RuntimeError("no such size")
+
+    finding = found(ask("property", "split", cases=[{"n": 3}], holds="adds_up").judge(split=split))
+    assert finding.says == "Wrong in the only case. It raised RuntimeError."
+    assert finding.detail == "split(n=3): no such size."

@@ -12,6 +12,7 @@ import sympy
 import torch
 from asking import Asker, found, ok, said
 
+from grader.evidence import Observation, ProbeStatus
 from grader.values import Formula, Tensor
 from grader.verdict import Pending
 
@@ -114,7 +115,11 @@ def test_without_a_model_a_person_decides(ask: Asker) -> None:
 def test_counts_in_another_form_count_nothing(ask: Asker, counts: Any) -> None:
     asked = ask("value", "n", parameters_of="Net")
     judged = asked.judge_replies(value=ok(5), counts=ok(counts))
-    assert isinstance(judged, Pending) or found(judged).credit == 0.0
+    assert isinstance(judged, Pending)
+    reply = {"found": counts, "others": counts}
+    assert asked.judge_replies(value=ok(5), counts=ok(reply)) == judged
+    failed = Observation(status=ProbeStatus.ERROR)
+    assert asked.judge_replies(value=ok(5), counts=failed) == judged
 
 
 @pytest.mark.parametrize("settings", [BAND, {"at_most": -3}, {"parameters_of": "Net"}])
@@ -138,3 +143,39 @@ def test_a_tensor_of_one_number_is_one(ask: Asker) -> None:
     asked = ask("value", "v", at_least=2)
     given = Tensor(np.array([[2.0]]), "float64")
     assert found(asked.judge_replies(value=ok(given))).credit == 1.0
+
+
+def test_a_model_that_is_kept_elsewhere_is_looked_for(ask: Asker) -> None:
+    asked = ask("value", "n", parameters_of="Net")
+    other = torch.nn.Linear(1, 1)
+    assert said(asked.judge(n=51, Net=Net, other=other, kept={"best": Net(5)})) == (1.0, "Right.")
+    assert isinstance(asked.judge(n=51, Net=Net, other=other), Pending)
+
+
+@pytest.mark.parametrize("equals", [2, 2.0])
+def test_text_for_a_number_is_said_to_be_text(ask: Asker, equals: float) -> None:
+    asked = ask("value", "v", equals=equals)
+    assert said(asked.judge(v="2.0%")) == (0.0, "Expected a number, found text.")
+
+
+def test_each_sentence_for_staff_starts_with_a_capital(ask: Asker) -> None:
+    finding = found(ask("value", "v", equals={"a": 2, "b": 3}).judge(v={"a": 7, "b": 3}))
+    assert finding.says == "['a']: the value is wrong."
+    assert finding.detail == "Found a dict of 2 items. Expected 2, found 7."
+
+
+@pytest.mark.parametrize(
+    ("wrong", "given", "credit"),
+    [
+        ([1.0, float("nan")], [1.0, float("nan")], 0.5),
+        ([1.0, float("nan")], [float("nan"), 1.0], 0.0),
+        ([float("nan")] * 2, [float("nan")] * 2, 0.0),
+    ],
+    ids=["beside a number", "elsewhere", "alone"],
+)
+def test_nan_is_a_mistake_beside_a_number(
+    ask: Asker, wrong: Any, given: Any, credit: float
+) -> None:
+    mistakes = [{"equals": wrong, "says": "Divided by nothing.", "credit": 0.5}]
+    asked = ask("value", "v", equals=[1.0, 2.0], mistakes=mistakes, credit="all")
+    assert found(asked.judge(v=given)).credit == credit

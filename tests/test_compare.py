@@ -116,6 +116,16 @@ def test_values_that_are_right_in_another_form_are_right(seen: Value, expected: 
         (["a", "c", "d"], ["a", "b", "c"], "2 of 3 entries differ, first [1]: the text differs"),
         ({"a": [1, 3]}, {"a": [1, 2]}, "['a']: 1 of 2 values differ (50.0%)"),
         ({"a": {"b": ["x"]}}, {"a": {"b": ["y"]}}, "['a']['b'][0]: the text differs"),
+        (
+            [{"dw": [1, 3], "db": [2]}, {"dw": [1, 3], "db": [1]}],
+            [{"dw": [1, 2], "db": [1]}, {"dw": [1, 2], "db": [1]}],
+            "differs at [0]['dw']: 1 of 2 values differ (50.0%)",
+        ),
+        (
+            {"a": [1, "x", "z"]},
+            {"a": [1, "y", "q"]},
+            "differs at ['a'][1]: the text differs",
+        ),
         ({"Y1": 1}, {"y1": 1}, "1 key missing: 'y1' (there is 'Y1')"),
         ({"a": 1, "b": 2}, {"a": 1}, "1 key too many: 'b'"),
         ({"a"}, {"a", "b"}, "1 element missing"),

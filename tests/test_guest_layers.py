@@ -226,9 +226,46 @@ def test_parameters_of_what_the_run_left_are_counted(put: Put) -> None:
     frozen.bn.weight.requires_grad_(False)
     namespace = {"Norm": Norm, "one": frozen, "two": Norm(2), "other": nn.Linear(1, 1)}
     asked: dict[str, Value] = {"op": "counts", "name": "Norm"}
-    assert put(namespace, asked) == [[10, 5], [4, 4]]
-    assert put({"Norm": Norm, "other": nn.Linear(1, 1)}, asked) == [[2, 2]]
-    assert put({"Norm": Norm}, asked) == []
+    assert put(namespace, asked) == {"found": [[10, 5], [4, 4]], "others": [[2, 2]]}
+    other = {"found": [], "others": [[2, 2]]}
+    assert put({"Norm": Norm, "other": nn.Linear(1, 1)}, asked) == other
+    assert put({"Norm": Norm}, asked) == {"found": [], "others": []}
+
+
+class Holder:
+    def __init__(self, held: object) -> None:
+        self.held = held
+
+
+class Slotted:
+    __slots__ = ("held",)
+
+
+@pytest.mark.parametrize(
+    "held",
+    [
+        {"best": Norm(5)},
+        [0, (Norm(5),)],
+        Holder({"deep": Norm(5)}),
+        nn.Sequential(nn.Linear(1, 1), Norm(5)),
+        Holder(Holder(Norm(5))),
+    ],
+    ids=["dict", "list", "object", "model", "objects"],
+)
+def test_a_model_is_found_within_what_names_hold(put: Put, held: Any) -> None:
+    itself: list[Any] = [Slotted()]
+    itself.append(itself)
+    namespace = {"Norm": Norm, "loop": itself, "held": held}
+    assert put(namespace, {"op": "counts", "name": "Norm"})["found"] == [[10, 10]]
+
+
+def test_the_search_for_models_ends(put: Put) -> None:
+    deep: Any = Norm(5)
+    for _ in range(4):
+        deep = [deep]
+    namespace = {"Norm": Norm, "deep": deep, "wide": [[Norm(5)] for _ in range(100_000)]}
+    found = put(namespace, {"op": "counts", "name": "Norm"})["found"]
+    assert found == [[10, 10]] * 64
 
 
 def predict(**changes: Any) -> dict[str, Value]:
@@ -325,5 +362,5 @@ def test_a_real_run_answers_all_of_these(tmp_path: Path) -> None:
     seen = run_guest(CELL, probes=probes, cwd=tmp_path, files=handed).seen()
     assert seen["model"]["modules"]["drop"]["attributes"]["p"] == 0.5
     assert [one.shape for one in seen["model"]["training"]] == [(2, 3)]
-    assert seen["counts"] == [[9, 9]]
+    assert seen["counts"] == {"found": [[9, 9]], "others": []}
     assert seen["predict"][0].array.argmax(1).tolist() == [1, 0]

@@ -27,7 +27,7 @@ FLOORS = [
     {"reference"},
     {"checks.culprit"},
     {"checks.base"},
-    {"checks.reading"},
+    {"checks.reading", "checks.telling"},
     {"checks.given"},
     {"checks.entries", "checks.fitted", "checks.function", "checks.growth"},
     {"checks.model_reply", "checks.predictions"},

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, PlainValidator, ValidationError
 
 from grader.checks.base import Context, Problem, Released, Request, Seen, no_name
 from grader.compare import compare
@@ -34,18 +34,39 @@ class Data(Strict):
     variable: Identifier | None = None
 
 
+def _data_written(written: Any) -> Data | tuple[Any, ...] | None:
+    """Right data as a rubric writes them.
+
+    Raises:
+        ValueError: they are neither numbers nor the name of some.
+    """
+    if written is None or isinstance(written, Data):
+        return written
+    if isinstance(written, list | tuple):
+        if _numbers(written) is None:
+            raise ValueError("numbers, or {variable: name} without the brackets")
+        return tuple(written)
+    try:
+        return Data.model_validate(written)
+    except ValidationError as error:
+        raise ValueError("a list of numbers, {reference: name} or {variable: name}") from error
+
+
+Written = Annotated[Data | tuple[Any, ...] | None, PlainValidator(_data_written)]
+
+
 class Params(CheckParams):
     """`figure: loss`."""
 
     of: Annotated[str, Field(min_length=1)] | Annotated[int, Field(ge=1)]
     """Words in the title, a label or the legend of the axes; or the figure's number, from 1."""
-    lines: Data | tuple[Any, ...] | None = None
+    lines: Written = None
     """Data of one of the lines: its heights, or a dict of x and y."""
-    points: Data | tuple[Any, ...] | None = None
+    points: Written = None
     """Data of one cloud of points, (n, 2)."""
-    bars: Data | tuple[Any, ...] | None = None
+    bars: Written = None
     """Heights of one group of bars."""
-    images: Data | tuple[Any, ...] | None = None
+    images: Written = None
     """Data of one of the images."""
     labels: tuple[Label, ...] = ()
     """What must not be empty."""

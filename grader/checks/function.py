@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import builtins
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from grader.checks.base import Context, Problem, Released, Request, Seen, no_name
-from grader.compare import Difference, compare
+from grader.checks.telling import beyond_name, hint, placed, sizes
+from grader.checks.telling import exception as exception
+from grader.compare import Difference, compare, holds_finite
 from grader.errors import ReferenceFault, UnknownGenerator
 from grader.evidence import Observation, ProbeStatus
 from grader.inputs import REFERENCE, parse_call
@@ -197,26 +198,32 @@ def judge(params: Params, seen: Seen, context: Context) -> Finding:
             return Finding(credit=mistake.credit, says=mistake.says)
     share = 1 - len(wrong) / len(cases)
     credit = share if params.credit == "per_case" else 0.0
-    says, detail = _words(params, wrong)
+    says, detail = _words(params, wrong, expected, seen)
     return Finding(credit=credit, says=says, detail=detail)
 
 
-def _words(params: Params, wrong: dict[str, Difference]) -> tuple[str, str]:
+def _words(
+    params: Params, wrong: Mapping[str, Difference], expected: Mapping[str, Value], seen: Seen
+) -> tuple[str, str]:
     """Say how many cases are wrong, and about the most telling one as much as may be said."""
     cases = params.named_cases
     first = next(local for local in cases if local in wrong)
     said, call = wrong[first], params.shown(cases[first])
     says = wrong_in(len(wrong), len(cases))
-    shown = f"{call}: {said.summary}." + (f" {said.detail}." if said.detail else "")
+    shown = placed(call, said.summary, said.detail)
     if first.startswith("public"):
         return f"{says} {shown}", ""
-    if said.relation:
-        says += f" {said.relation[:1].upper()}{said.relation[1:].rstrip('.')}."
-    elif said.summary.startswith("expected "):
-        says += " The result is of another kind or shape than asked."
-    elif len(wrong) < len(cases):
-        says += " It is right for some arguments and not for others: is a size fixed in the code?"
-    return says, shown
+    raised = seen.observations[first].raised
+    told = hint(wrong.values(), len(cases), by_size=_by_size(wrong, expected, seen))
+    return f"{says} {told}".strip(), placed(call, beyond_name(raised)) if raised else shown
+
+
+def _by_size(wrong: Mapping[str, Difference], expected: Mapping[str, Value], seen: Seen) -> bool:
+    """Whether no wrong case has the sizes of a right one, of its arguments and its result."""
+    found: tuple[set[Hashable], set[Hashable]] = (set(), set())
+    for local, right in expected.items():
+        found[local in wrong].add((sizes(seen.args(local)), sizes(right)))
+    return found[0].isdisjoint(found[1])
 
 
 def right_in(cases: int) -> str:
@@ -231,7 +238,12 @@ def wrong_in(wrong: int, cases: int) -> str:
 
 def called(of: str, case: Mapping[str, Any]) -> str:
     """Write a call as the rubric states it: `strided_mask(n=8, t=2)`."""
-    return f"{of}({', '.join(f'{name}={written}' for name, written in case.items())})"
+    return f"{of}({', '.join(f'{name}={_written(one)}' for name, one in case.items())})"
+
+
+def _written(one: Any) -> Any:
+    """An argument as the rubric writes it; what the reference draws has names that are its own."""
+    return "..." if isinstance(one, str) and one.lstrip().startswith(f"{REFERENCE}(") else one
 
 
 def hidden_failure(seen: Seen, of: str, local: str) -> Finding | None:
@@ -246,40 +258,35 @@ def hidden_failure(seen: Seen, of: str, local: str) -> Finding | None:
     return replace(nothing, says=f"{of} raised {exception(raised.ename)}.", detail=str(raised))
 
 
-def exception(name: str) -> str:
-    """The name of an exception, if it is Python's own and so tells nothing of an input."""
-    kind = vars(builtins).get(name)
-    known = isinstance(kind, type) and issubclass(kind, BaseException)
-    return name if known else "an exception"
-
-
 def _expected(name: str, local: str, seen: Seen, context: Context) -> Value:
     return context.reference.answer(name, seen.requests[local])
 
 
-def _differs(params: Params, seen: Observation, expected: Value) -> Difference | None:
+def _differs(
+    params: Params, seen: Observation, expected: Value, *, equal_nan: bool = False
+) -> Difference | None:
     if seen.status is not ProbeStatus.OK:
         relation = f"it raised {exception(seen.raised.ename)}" if seen.raised else ""
         return Difference(summary=Seen.failed(seen), relation=relation)
-    return compare(seen.value, expected, rtol=params.rtol, atol=params.atol)
+    return compare(seen.value, expected, rtol=params.rtol, atol=params.atol, equal_nan=equal_nan)
 
 
 def _explains(mistake: str, params: Params, seen: Seen, context: Context) -> bool:
     """Whether a wrong reference does what the student's function did, in every case.
 
     A wrong function may fail where the right one does not; the student's then must too. Values
-    must agree in one case at least: failing everywhere is no sign of any one mistake.
+    must agree in one case at least: failing everywhere is no sign of any one mistake. Nor is NaN
+    everywhere; beside a number NaN is.
     """
-    agreed = 0
+    given: dict[str, Value] = {}
     for local in params.named_cases:
-        observed = seen.observations[local]
         try:
-            expected = _expected(mistake, local, seen, context)
+            given[local] = _expected(mistake, local, seen, context)
         except ReferenceFault:
-            if observed.status is not ProbeStatus.ERROR:
+            if seen.observations[local].status is not ProbeStatus.ERROR:
                 return False
-            continue
-        if _differs(params, observed, expected):
-            return False
-        agreed += 1
-    return agreed > 0
+    finite = any(map(holds_finite, given.values()))
+    return bool(given) and not any(
+        _differs(params, seen.observations[local], value, equal_nan=finite)
+        for local, value in given.items()
+    )

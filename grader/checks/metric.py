@@ -61,6 +61,11 @@ class Params(CheckParams):
     weights: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+\.safetensors$")] | None = None
     """A handed-in file that such a model is loaded with."""
 
+    @property
+    def measured(self) -> str:
+        """The measure in words."""
+        return self.measure.replace("_", " ")
+
 
 def asks(params: Params) -> str:
     """What the student must define."""
@@ -230,11 +235,11 @@ def _scored(
         _measured(params, withheld.labels, withheld.labels, context)
         return Finding(credit=0.0, says="The predictions cannot be measured.", detail=str(error))
     if not np.isfinite(score):
-        return Finding(credit=0.0, says=f"The {params.measure} is not finite.")
+        return Finding(credit=0.0, says=f"The {params.measured} is not finite.")
     steps = sorted(params.credit)
     credit = float(np.interp(score, steps, [params.credit[step] for step in steps]))
     best = max(steps, key=lambda step: (params.credit[step], -step))
-    says = f"The {params.measure} on {withheld.count} withheld inputs is {score:.4g}"
+    says = f"The {params.measured} on {withheld.count} withheld inputs is {score:.4g}"
     return Finding(
         credit=credit, says=says + ("." if credit == 1 else f"; full credit from {best:g} on.")
     )

@@ -17,14 +17,15 @@ from grader.checks.function import (
     CalledParams,
     answers,
     asks,
-    exception,
     form,
-    requests,
     right_in,
     shown_requests,
     wrong_in,
 )
 from grader.checks.function import problems as problems_of_calls
+from grader.checks.function import requests as requests_of_calls
+from grader.checks.telling import OTHER_KIND, beyond_name, exception, placed
+from grader.compare import compare
 from grader.errors import ReferenceFault, ReferenceRaised
 from grader.evidence import ProbeStatus
 from grader.rubric.model import Identifier
@@ -36,6 +37,9 @@ __all__ += ["problems", "release", "requests"]
 
 TESTIMONY = False
 
+#: The first hidden case put again. Its name starts as those do that students never get.
+AGAIN = "case1_again"
+
 
 class Params(CalledParams):
     """`property: copy_query`."""
@@ -44,6 +48,8 @@ class Params(CalledParams):
     """A predicate of the reference: (result, arguments by name) -> whether, or what is wrong."""
     shape: Literal["as_reference", "free"] = "as_reference"
     """Whether shapes and lengths must be those of the reference's own answer."""
+    deterministic: bool = False
+    """Whether the same seed must give the same result; the first case is called twice for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,16 +59,25 @@ class Lack:
     says: str
     """For the student: nothing of a hidden input."""
     detail: str = ""
+    """For staff, beside `says`."""
     result: Value = None
     """The result in the reference's form, if it could be brought into it."""
     formed: bool = False
     """Whether it could."""
+    raised: bool = False
+    """Whether `detail` is what was raised."""
 
 
 def problems(params: Params, context: Context) -> Iterator[Problem]:
     """Those of `function`, and a predicate that the reference lacks."""
     yield from problems_of_calls(params, context)
     yield from no_name(params.holds, context, ("holds",))
+
+
+def requests(params: Params, context: Context, check_id: str) -> dict[str, Request]:
+    """Those of `function`, and the first case once more if its result must stay the same."""
+    asked = requests_of_calls(params, context, check_id)
+    return asked | ({AGAIN: asked["case1"]} if params.deterministic else {})
 
 
 def release(params: Params, context: Context, check_id: str) -> Released:
@@ -80,18 +95,34 @@ def judge(params: Params, seen: Seen, context: Context) -> Finding:
     cases = params.named_cases
     found = {local: _lack(params, local, seen, context) for local in cases}
     wrong = {local: lack for local, lack in found.items() if lack}
-    if not wrong:
+    varies = _varies(seen) if params.deterministic and not found["case1"] else None
+    if not wrong and not varies:
         return Finding(credit=1.0, says=right_in(len(cases)))
-    for mistake in params.mistakes:
+    for mistake in params.mistakes if wrong else ():
         if mistake.reference and _explains(mistake.reference, wrong, seen, context):
             return Finding(credit=mistake.credit, says=mistake.says)
+    wrong |= {"case1": varies} if varies else {}
     credit = 1 - len(wrong) / len(cases) if params.credit == "per_case" else 0.0
     first, lack = next(iter(wrong.items()))
     count = wrong_in(len(wrong), len(cases))
-    shown = " ".join(f"{params.shown(cases[first])}: {lack.says} {lack.detail}".split())
+    call = params.shown(cases[first])
     if first.startswith("public"):
-        return Finding(credit=credit, says=f"{count} {shown}")
-    return Finding(credit=credit, says=f"{count} {lack.says}", detail=shown)
+        return Finding(credit=credit, says=f"{count} {placed(call, lack.says, lack.detail)}")
+    detail = placed(
+        call, lack.detail if lack.raised else lack.says, "" if lack.raised else lack.detail
+    )
+    return Finding(credit=credit, says=f"{count} {lack.says}", detail=detail)
+
+
+def _varies(seen: Seen) -> Lack | None:
+    """Whether the first case, right as it is, gave another result when it was put again."""
+    once, again = seen.observations["case1"], seen.observations[AGAIN]
+    if again.status is ProbeStatus.OK:
+        found = compare(again.value, once.value, equal_nan=True)
+        told = found and found.summary
+    else:
+        told = Seen.failed(again)
+    return Lack(says="It gives another result under the same seed.", detail=told) if told else None
 
 
 def _lack(params: Params, local: str, seen: Seen, context: Context) -> Lack | None:
@@ -103,14 +134,14 @@ def _lack(params: Params, local: str, seen: Seen, context: Context) -> Lack | No
     observed, request = seen.observations[local], seen.requests[local]
     own = context.reference.answer(params.right, request)
     if observed.status is not ProbeStatus.OK:
-        raised = f"raised {exception(observed.raised.ename)}" if observed.raised else ""
-        failed = Seen.failed(observed)
-        return Lack(says=f"It {raised or failed}.", detail=failed if raised else "")
+        if observed.raised is None:
+            return Lack(says=f"It {Seen.failed(observed)}.")
+        says = f"It raised {exception(observed.raised.ename)}."
+        return Lack(says=says, detail=beyond_name(observed.raised), raised=True)
     try:
         result = fitted(observed.value, own, free=params.shape == "free")
     except Misfit as misfit:
-        says = "The result is of another kind or shape than asked."
-        return Lack(says=says, detail=f"{misfit}.")
+        return Lack(says=OTHER_KIND, detail=str(misfit))
     try:
         said = context.reference.holds(params.holds, result, _given(request))
     except ReferenceRaised as error:

@@ -14,7 +14,9 @@ import numpy as np
 from pydantic import Field
 
 from grader.checks.base import Context, Problem, Released, Request, Seen, no_name
-from grader.compare import compare, share_right
+from grader.checks.telling import sentence
+from grader.compare import compare, holds_finite, share_right
+from grader.evidence import ProbeStatus
 from grader.rubric.model import CheckParams, Identifier
 from grader.values import Formula, Table, Tensor, Value, describe
 from grader.verdict import Conclusion, Finding, Pending
@@ -99,10 +101,9 @@ def form(params: Params, seen: Seen, context: Context) -> Finding | None:
     if _is_empty(value) and not _is_empty(_expected(params.equals, params.reference, context)):
         return Finding(credit=0.0, says=f"{params.of} is still empty.", answered=False)
     if params.reference is None and not _alike(value, params.equals):
-        wanted = describe(_blank(params.equals))
-        return Finding(
-            credit=0.0, says=f"Expected something like {wanted}, found {describe(value)}."
-        )
+        is_number = type(params.equals) in (int, float)
+        wanted = "a number" if is_number else f"something like {describe(_blank(params.equals))}"
+        return Finding(credit=0.0, says=f"Expected {wanted}, found {describe(value)}.")
     return None
 
 
@@ -120,7 +121,7 @@ def answers(
 ) -> dict[str, Value]:
     """The right value."""
     if params.parameters_of:
-        return {"value": 1, "counts": [[1, 1]]}
+        return {"value": 1, "counts": {"found": [[1, 1]], "others": []}}
     if params.is_band:
         return {"value": params.at_most if params.at_least is None else params.at_least}
     return {"value": _expected(params.equals, params.reference, context)}
@@ -158,16 +159,16 @@ def _in_band(params: Params, value: Value) -> Finding:
 def _counted(params: Params, seen: Seen) -> Conclusion:
     """Whether a number is that of the parameters of a model that there is."""
     of = str(params.parameters_of)
-    nothing = seen.unanswered(of, "counts")
-    if nothing:
-        return nothing
-    counts = _counts(seen.observations["counts"].value)
+    if seen.observations["counts"].status is ProbeStatus.MISSING:
+        return Finding(credit=0.0, says=seen.why(of, seen.observations["counts"]), answered=False)
+    counts = _counts(seen.observations["counts"].value, "found")
+    others = _counts(seen.observations["counts"].value, "others")
+    number = _number(seen.observations["value"].value)
+    if number in {count for pair in counts or others for count in pair}:
+        return Finding(credit=1.0, says="Right.")
     if not counts:
         reason = f"No {of} is left whose parameters could be counted. A person looks."
         return Pending(reason=reason)
-    number = _number(seen.observations["value"].value)
-    if number in {count for pair in counts for count in pair}:
-        return Finding(credit=1.0, says="Right.")
     held = ", ".join(f"{every} ({trained} of them trained)" for every, trained in counts[:8])
     return Finding(
         credit=0.0,
@@ -176,9 +177,10 @@ def _counted(params: Params, seen: Seen) -> Conclusion:
     )
 
 
-def _counts(value: Value) -> list[tuple[int, int]]:
+def _counts(value: Value, of: str) -> list[tuple[int, int]]:
     """Pairs of a reply: all parameters of a model, and those that are trained."""
-    pairs = value if isinstance(value, list) else []
+    held = value.get(of) if isinstance(value, dict) else None
+    pairs = held if isinstance(held, list) else []
     found = []
     for pair in pairs:
         match pair:
@@ -214,16 +216,17 @@ def _compared(params: Params, value: Value, context: Context) -> Finding:
     if params.credit == "per_entry" or (params.credit is None and per_entry):
         credit = share_right(value, expected, rtol=params.rtol, atol=params.atol)
     # A relation to a fixed right value would tell it ("off by a constant 3"): for staff.
-    detail = f"Found {describe(value)}. {found.relation} {found.detail}"
-    says = f"{_first_up(found.summary)}."
-    return Finding(credit=credit, says=says, detail=" ".join(detail.split()))
+    told = [f"Found {describe(value)}", found.relation, found.detail]
+    detail = " ".join(filter(None, map(sentence, told)))
+    return Finding(credit=credit, says=sentence(found.summary), detail=detail)
 
 
 def _known(params: Params, value: Value, context: Context) -> Finding | None:
-    """The first known mistake that the value is."""
+    """The first known mistake that the value is; NaN is one only beside a number."""
     for mistake in params.mistakes:
         wrong = _expected(mistake.equals, mistake.reference, context)
-        if compare(value, wrong, rtol=params.rtol, atol=params.atol) is None:
+        told = {"rtol": params.rtol, "atol": params.atol}
+        if compare(value, wrong, **told, equal_nan=holds_finite(wrong)) is None:
             return Finding(credit=mistake.credit, says=mistake.says)
     return None
 
@@ -261,7 +264,3 @@ def _alike(seen: Value, expected: Value) -> bool:
 
 def _expected(equals: Any, reference: str | None, context: Context) -> Value:
     return equals if reference is None else context.reference.value(reference)
-
-
-def _first_up(text: str) -> str:
-    return text[:1].upper() + text[1:].rstrip(".")

@@ -12,7 +12,8 @@ is expected sets the tolerance; a float32 may stand where more digits are expect
 """
 
 from grader.compare.numbers import Difference
+from grader.compare.plain import holds_finite
 from grader.compare.share import share_right
 from grader.compare.walk import compare
 
-__all__ = ["Difference", "compare", "share_right"]
+__all__ = ["Difference", "compare", "holds_finite", "share_right"]

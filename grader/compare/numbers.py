@@ -48,6 +48,8 @@ class Difference:
     """The worst place, with what was expected and what was allowed."""
     relation: str = ""
     """The simple relation that explains it, if there is one."""
+    nonfinite: str = ""
+    """What stands where a finite number should: `NaN`, `infinity` or `NaN or infinity`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,7 +210,18 @@ def difference(seen: Numbers, expected: Numbers, rule: Rule) -> Difference | Non
         return None
     summary, detail = _words(seen.array, expected.array, right, allowed)
     explained = relation(seen.array, expected.array, near)
-    return Difference(summary=summary, detail=detail, relation=explained)
+    return Difference(
+        summary=summary,
+        detail=detail,
+        relation=explained,
+        nonfinite=_strange(seen.array, expected.array),
+    )
+
+
+def _strange(seen: Array, expected: Array) -> str:
+    """What stands where a finite number should."""
+    broken = seen[~np.isfinite(seen) & np.isfinite(expected)]
+    return _nonfinite(broken).replace("infinite", "infinity") if broken.size else ""
 
 
 def _shapes(seen: tuple[int, ...], expected: tuple[int, ...]) -> str:

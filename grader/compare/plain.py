@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
-from grader.values import Formula, Value
+import numpy as np
+
+from grader.values import Formula, Tensor, Value
 
 _MOST_DEPTH = 20
 #: A float holds every whole number up to here.
@@ -41,3 +43,22 @@ def holds_large(value: Value, depth: int = 0) -> bool:
     if isinstance(value, list | tuple) and depth < _MOST_DEPTH:
         return any(holds_large(item, depth + 1) for item in value)
     return type(value) is int and abs(value) > _LARGEST_EXACT
+
+
+def holds_finite(value: Value, depth: int = 0) -> bool:
+    """Whether there is any finite number in a value."""
+    if depth > _MOST_DEPTH:
+        return False
+    match value:
+        case Tensor():
+            known = value.array.dtype.kind in "biufc"
+            return known and bool(np.isfinite(value.array).any())
+        case list() | tuple():
+            return any(holds_finite(item, depth + 1) for item in value)
+        case dict():
+            return any(holds_finite(item, depth + 1) for item in value.values())
+        case bool() | int():  # which may be too large for NumPy
+            return True
+        case float() | complex():
+            return bool(np.isfinite(value))
+    return False

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 from grader.compare.numbers import Difference, Numbers, Ragged, Rule, difference, to_numbers
 from grader.compare.plain import holds_large, plain, plain_items
@@ -38,10 +39,37 @@ def compare(
 
 def compare_under(rule: Rule, seen: Value, expected: Value) -> Difference | None:
     """`compare`, with the tolerances in one piece."""
-    return _compare(seen, expected, rule, 0)
+    found = _compare(seen, expected, rule, 0)
+    return found.said() if isinstance(found, _Inside) else found
 
 
-def _compare(seen: Value, expected: Value, rule: Rule, depth: int) -> Difference | None:
+@dataclass(frozen=True, slots=True)
+class _Inside:
+    """The first difference within a container."""
+
+    path: tuple[str, ...]
+    found: Difference
+    several: str = ""
+    """How many entries of the outermost container differ, if it is more than one."""
+    scattered: bool = False
+    """Whether more than one entry differs in any container on the way."""
+
+    def said(self) -> Difference:
+        """The difference, with the place put before its words."""
+        path, found = "".join(self.path), self.found
+        summary = f"{path}: {found.summary}"
+        if self.scattered and len(self.path) > 1:
+            summary = f"differs at {summary}"
+        elif self.several:
+            summary = f"{self.several}, first {summary}"
+        related = f"{path}: {found.relation}" if found.relation else ""
+        return replace(found, summary=summary, relation=related)
+
+
+_Found: TypeAlias = Difference | _Inside | None
+
+
+def _compare(seen: Value, expected: Value, rule: Rule, depth: int) -> _Found:
     if depth > _MOST_DEPTH:
         return Difference(summary=f"it is nested more than {_MOST_DEPTH} deep")
     if not isinstance(seen, str) and not isinstance(expected, str):
@@ -54,7 +82,8 @@ def _compare(seen: Value, expected: Value, rule: Rule, depth: int) -> Difference
     if one_by_one(seen, expected):
         return _items(seen, expected, rule, depth)
     numbers = to_numbers(expected)
-    if isinstance(numbers, Numbers) and not (expected == [] or expected == ()):
+    empty = isinstance(expected, list | tuple) and not expected
+    if isinstance(numbers, Numbers) and not empty:
         return _numbers(seen, numbers, rule)
     match expected, seen:
         case ((list() | tuple()), (list() | tuple())):
@@ -110,9 +139,7 @@ def _first_stranger(items: Sequence[Value], path: str = "") -> tuple[str, Value]
     return path, items
 
 
-def _items(
-    seen: Sequence[Value], expected: Sequence[Value], rule: Rule, depth: int
-) -> Difference | None:
+def _items(seen: Sequence[Value], expected: Sequence[Value], rule: Rule, depth: int) -> _Found:
     if len(seen) != len(expected):
         return Difference(
             summary=f"expected {count(len(expected), 'item')}, found {len(seen) or 'none'}"
@@ -126,7 +153,7 @@ def _items(
 
 def _dicts(
     seen: dict[Value, Value], expected: dict[Value, Value], rule: Rule, depth: int
-) -> Difference | None:
+) -> _Found:
     missing = [name for name in expected if name not in seen]
     extra = [name for name in seen if name not in expected]
     if missing:
@@ -139,7 +166,7 @@ def _dicts(
     return _several(found, len(expected))
 
 
-def _tables(seen: Table, expected: Table, rule: Rule, depth: int) -> Difference | None:
+def _tables(seen: Table, expected: Table, rule: Rule, depth: int) -> _Found:
     mine = dict(zip(map(repr, seen.columns), seen.data, strict=False))
     right = dict(zip(map(repr, expected.columns), expected.data, strict=False))
     missing = [name for name in right if name not in mine]
@@ -156,7 +183,8 @@ def _tables(seen: Table, expected: Table, rule: Rule, depth: int) -> Difference 
         for name, column in right.items()
     )
     found = _several(columns, len(right))
-    return found or _placed("index", _compare(seen.index, expected.index, rule, depth + 1))
+    index = _compare(seen.index, expected.index, rule, depth + 1)
+    return found or _several([("index", index)], 1)
 
 
 def _rows(table: Table) -> int:
@@ -169,7 +197,7 @@ def _length(column: Value) -> int:
     return len(column) if isinstance(column, list | tuple) else 1
 
 
-def _sets(seen: set[Value], expected: set[Value], rule: Rule) -> Difference | None:
+def _sets(seen: set[Value], expected: set[Value], rule: Rule) -> _Found:
     missing, extra = len(expected - seen), len(seen - expected)
     if not missing and not extra:
         return None
@@ -199,35 +227,17 @@ def _text(value: str | Formula) -> str:
     return value.text if isinstance(value, Formula) else value
 
 
-@dataclass(frozen=True, slots=True)
-class _Placed:
-    place: str
-    found: Difference
-
-
-def _several(found: Iterable[tuple[str, Difference | None]], total: int) -> Difference | None:
+def _several(found: Iterable[tuple[str, _Found]], total: int) -> _Inside | None:
     """The first of several differences, with how many there are."""
-    wrong = [_Placed(place, one) for place, one in found if one is not None]
+    wrong = [(place, one) for place, one in found if one is not None]
     if not wrong:
         return None
-    first = _placed(wrong[0].place, wrong[0].found)
-    if len(wrong) == 1 or first is None:
-        return first
-    summary = f"{len(wrong)} of {total} entries differ, first {first.summary}"
-    return Difference(summary=summary, detail=first.detail, relation=first.relation)
-
-
-def _placed(place: str, found: Difference | None) -> Difference | None:
-    """A difference of one entry, with the place put before its words."""
-    if found is None:
-        return None
-    deeper = found.summary.startswith("[")
-    summary = f"{place}{'' if deeper else ': '}{found.summary}"
-    related = (
-        found.relation
-        and f"{place}{'' if found.relation.startswith('[') else ': '}{found.relation}"
-    )
-    return Difference(summary=summary, detail=found.detail, relation=related)
+    place, first = wrong[0]
+    several = f"{len(wrong)} of {total} entries differ" if len(wrong) > 1 else ""
+    if isinstance(first, _Inside):
+        scattered = bool(several) or first.scattered
+        return _Inside((place, *first.path), first.found, several, scattered)
+    return _Inside((place,), first, several, bool(several))
 
 
 def _other_kind(seen: Value, expected: Value) -> Difference:

@@ -80,6 +80,17 @@ def as_arrays(item: Any) -> Any:
     return item
 
 
+def as_tensors(item: Any) -> Any:
+    """The same value with tensors for NumPy's arrays."""
+    if isinstance(item, np.ndarray) and item.dtype.kind in "biuf":
+        return torch.from_numpy(item)
+    if type(item) is dict:
+        return {key: as_tensors(value) for key, value in item.items()}
+    if type(item) in (list, tuple):
+        return type(item)(as_tensors(value) for value in item)
+    return item
+
+
 def on_gpu(item: Any) -> Any:
     """The same value on the GPU."""
     return moved(item, torch.device("cuda"))
@@ -88,7 +99,7 @@ def on_gpu(item: Any) -> Any:
 #: What is raised where arguments and a function's own values do not go together.
 MISFITS = (RuntimeError, TypeError, ValueError, AttributeError)
 #: Other forms of the arguments, in the order in which they are tried; on a GPU first, if any.
-RETAKES = (doubled, as_arrays)
+RETAKES = (doubled, as_arrays, as_tensors)
 
 
 def kept(item: Any) -> Any:

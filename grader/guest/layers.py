@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from itertools import islice
+from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any
 
 import torch
@@ -14,6 +15,11 @@ MAX_TEXT_CHARS = 200
 MAX_ITEMS = 16
 MAX_INT_BITS = 63
 MAX_MODELS = 256
+MAX_HELD = 1000
+MAX_HELD_ITEMS = 64
+MAX_HELD_DEPTH = 3
+PLAIN = (type(None), int, float, complex, str, bytes, torch.Tensor)
+NEVER_HOLD = (*PLAIN, type, ModuleType, FunctionType, BuiltinFunctionType)
 
 
 def layers(module: torch.nn.Module) -> dict[str, dict[str, Any]]:
@@ -58,22 +64,65 @@ def aliases(module: torch.nn.Module) -> dict[str, str]:
     return {name: listed[id(p)] for name, p in named if listed[id(p)] != name}
 
 
-def counts(namespace: Mapping[str, Any], of: Any) -> list[list[int]]:
+def counts(namespace: Mapping[str, Any], of: Any) -> dict[str, list[list[int]]]:
     """How many parameters the models of a namespace have: all, and those that are trained.
 
     Args:
         namespace: The student's names.
-        of: A class; where there is no object of it, all models count.
+        of: A class; what is no class makes every model count.
+
+    Returns:
+        `found`: of the objects of this class; `others`: of models that are none.
     """
-    held = list(namespace.values())
-    models = [item for item in held if isinstance(item, torch.nn.Module)]
     kind = of if isinstance(of, type) else torch.nn.Module
-    return [_counted(model) for model in _of(kind, models)[:MAX_MODELS]]
+    models = list(islice(_models(namespace), MAX_MODELS))
+    found = [model for model in models if _is_a(model, kind)] or [
+        part for model in models for part in model.modules() if _is_a(part, kind)
+    ]
+    others = [model for model in models if not _is_a(model, kind)]
+    return {
+        "found": [_counted(model) for model in found[:MAX_MODELS]],
+        "others": [_counted(model) for model in others],
+    }
 
 
-def _of(kind: type, models: list[torch.nn.Module]) -> list[torch.nn.Module]:
-    found = [model for model in models if isinstance(model, kind)]
-    return found or models
+def _is_a(model: torch.nn.Module, kind: type) -> bool:
+    """Whether it is of a class, or of one of the same name: of a cell that ran before again."""
+    return isinstance(model, kind) or type(model).__name__ == kind.__name__
+
+
+def _models(namespace: Mapping[str, Any]) -> Iterator[torch.nn.Module]:
+    """Models that names hold, or lists, dicts and objects that they hold; the nearest first."""
+    level, seen, looked = list(namespace.values()), set[int](), 0
+    for depth in range(MAX_HELD_DEPTH + 1):
+        below: list[Any] = []
+        for item in level:
+            if isinstance(item, NEVER_HOLD) or id(item) in seen:
+                continue
+            seen.add(id(item))
+            if isinstance(item, torch.nn.Module):
+                yield item
+            elif depth < MAX_HELD_DEPTH and looked < MAX_HELD:
+                held = _held(item)
+                looked += len(held)
+                below += held
+        level = below
+
+
+def _held(item: Any) -> list[Any]:
+    """The first few objects that a container or an object holds."""
+    if isinstance(item, list | tuple):
+        return list(item[:MAX_HELD_ITEMS])
+    held = item if isinstance(item, dict) else _attributes_of(item)
+    return list(islice(dict.values(held), MAX_HELD_ITEMS))
+
+
+def _attributes_of(item: Any) -> dict[str, Any]:
+    try:
+        found = object.__getattribute__(item, "__dict__")
+    except (AttributeError, TypeError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _counted(model: torch.nn.Module) -> list[int]:
