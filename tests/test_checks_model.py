@@ -191,7 +191,10 @@ def test_what_a_model_tells_of_its_inputs_is_for_staff(net: Asked) -> None:
     by_words, by_key = found(net.judge(Net=Tells)), found(net.judge(Net=TellsByKey))
     assert by_words.says == "The forward pass raised ValueError."
     assert by_words.detail.startswith("ValueError: x was tensor(")
-    assert by_key.says == "The outputs differ."
+    assert (
+        by_key.says
+        == "The outputs differ: expected a tensor of shape (5, 2), found a dict of 1 item."
+    )
 
 
 def test_a_renamed_parameter_of_another_shape_is_the_one_that_is_named(ask: Asker) -> None:

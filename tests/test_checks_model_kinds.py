@@ -100,6 +100,10 @@ class VAEWithStatistics(VAE):
         mu, log_sigma = self.mu(e), self.log_sigma(e)
         return self.decoder(mu + log_sigma.exp() * torch.randn_like(mu)), mu, log_sigma
 
+class Mean(VAE):
+    def forward(self, x):
+        return self.mu(self.encoder(x)), super().forward(x)
+
 def is_random(outputs):
     return len(set(outputs[0].flatten().tolist())) > 1 or "There is no noise."
 
@@ -387,6 +391,7 @@ class Calm(VAE):
         return self.decoder(self.mu(self.encoder(x)))
 
 
+TENSOR = "expected a tensor of shape (4, 5)"
 NETS = {"encoder": "Encoder(D_in=5, D_out=6)", "decoder": "Encoder(D_in=2, D_out=5)"}
 
 
@@ -397,6 +402,73 @@ def test_an_autoencoder_without_noise_gives_what_the_reference_does(ask: Asker, 
     inputs = [{"x": "normal(4, 5)"}]
     asked = ask("model", "VAE", inputs=inputs, also=["VAEWithStatistics"], **settings)
     assert said(asked.judge(VAE=given, Encoder=Encoder)) == (1.0, "The outputs agree.")
+
+
+class Coded(VAE):
+    def forward(self, x: torch.Tensor) -> Any:
+        return [super().forward(x), torch.ones(2), self.mu(self.encoder(x)), None]
+
+
+class Late(VAE):
+    def forward(self, x: torch.Tensor) -> Any:
+        return self.mu(self.encoder(x)), super().forward(x)
+
+
+class Keyed(VAE):
+    def forward(self, x: torch.Tensor) -> Any:
+        return {"x_hat": super().forward(x)}
+
+
+@pytest.mark.parametrize(
+    ("given", "item", "expected"),
+    [
+        (VAE, 0, (1.0, "The outputs agree.")),
+        (Told, 0, (1.0, "The outputs agree.")),
+        (Coded, 0, (1.0, "The outputs agree.")),
+        (Late, 1, (1.0, "The outputs agree.")),
+        (Late, 0, (0.0, "The outputs differ: expected shape (4, 5), found (4, 2).")),
+        (
+            Late,
+            2,
+            (0.0, f"The outputs differ: {TENSOR}, found a tuple of 2 items."),
+        ),
+        (
+            Told,
+            None,
+            (0.0, f"The outputs differ: {TENSOR}, found a tuple of 3 items."),
+        ),
+        (
+            Keyed,
+            0,
+            (0.0, f"The outputs differ: {TENSOR}, found a dict of 1 item."),
+        ),
+    ],
+)
+def test_one_item_counts_of_what_a_model_returns(
+    ask: Asker, given: Any, item: int | None, expected: tuple[float, str]
+) -> None:
+    still = {"log_sigma.weight": 0, "log_sigma.bias": -40}
+    settings: dict[str, Any] = {"build": NETS, "weights": still, "compare": ["outputs"]}
+    asked = ask("model", "VAE", inputs=[{"x": "normal(4, 5)"}], item=item, **settings)
+    assert said(asked.judge(VAE=given, Encoder=Encoder)) == expected
+
+
+def test_the_item_that_counts_is_what_a_predicate_and_a_mistake_see(ask: Asker) -> None:
+    settings: dict[str, Any] = {"build": NETS, "item": 0, "inputs": [{"x": "normal(4, 5)"}]}
+    noisy = ask("model", "VAE", compare=[], holds="is_random", **settings)
+    assert said(noisy.judge(VAE=Coded, Encoder=Encoder)) == (1.0, "The outputs are as asked.")
+    still = {"log_sigma.weight": 0, "log_sigma.bias": -40}
+    known = [{"reference": "VAEWithStatistics", "says": "Known.", "credit": 0.5}]
+    wrong = ask(
+        "model",
+        "VAE",
+        compare=["outputs"],
+        reference="Mean",
+        weights=still,
+        mistakes=known,
+        **settings,
+    )
+    assert said(wrong.judge(VAE=Coded, Encoder=Encoder)) == (0.5, "Known.")
 
 
 def test_the_noise_of_an_autoencoder_is_judged_by_a_predicate(ask: Asker) -> None:

@@ -303,6 +303,7 @@ def test_each_part_earns_its_share_if_the_rubric_says_so(ask: Asker) -> None:
     assert said(behaves(ask, **settings).judge(Mixer=Looks))[0] == 0.0
     layers = found(half.judge(Mixer=lambda d: Mixer(d + 1)))
     assert layers.credit == pytest.approx((0 + 2 / 3 + 1 + 1) / 4)
+    assert layers.says.startswith("2 of 4 parts are wholly right, 1 in part. The output shapes ")
 
 
 def test_what_needs_no_forward_pass_is_right_though_that_raises(ask: Asker) -> None:
@@ -325,7 +326,9 @@ def test_shapes_alone_leave_layout_and_numbers_free(ask: Asker) -> None:
         def forward(self, idx: torch.Tensor) -> Any:
             return super().forward(idx), None
 
-    says = "The output shapes differ: expected a tensor of shape (3, 6, 4), found a tuple."
+    says = (
+        "The output shapes differ: expected a tensor of shape (3, 6, 4), found a tuple of 2 items."
+    )
     assert said(shapes.judge(Mixer=Pair)) == (0.0, says)
 
 
@@ -470,6 +473,13 @@ def test_constants_replace_drawn_weights_and_are_loaded_for_their_own_sake(ask: 
             (
                 ("mistakes",),
                 "expected something to compare, by which a mistake is recognised",
+            ),
+        ),
+        (
+            {"item": 0, "compare": ["gradients"]},
+            (
+                ("item",),
+                "expected gradients not to be compared: they are of all that is returned",
             ),
         ),
         (

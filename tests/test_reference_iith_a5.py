@@ -313,6 +313,31 @@ def test_the_decoders_mistakes_give_other_scores(reference: ModuleType) -> None:
     assert all_differ([decoder(features, captions, [5, 4, 2]) for decoder in made])
 
 
+def test_the_decoders_other_forms_hold_the_same_words(reference: ModuleType) -> None:
+    names = ["decoder_that_squeezes", "decoder_of_listed_words"]
+    right, squeezed, listed = decoders(reference, ["DecoderRNN", *names], 32, 16, 40, 1, 20)
+    one, two = torch.randn(1, 32), torch.randn(2, 32)
+    assert torch.equal(squeezed.sample(one), right.sample(one)[0])
+    assert torch.equal(squeezed.sample(two), right.sample(two))
+    assert torch.equal(torch.stack(listed.sample(two), dim=1), right.sample(two))
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (torch.ones(3, 7), True),
+        ([torch.ones(3)] * 7, True),
+        ([[1] * 7] * 3, True),
+        (np.ones((7, 3)), True),
+        (torch.ones(3, 20), "Always 20 words come out; max_seq_length says how many."),
+        (torch.ones(3, 6), "The words are not max_seq_length for each item."),
+        (None, "The words are not max_seq_length for each item."),
+    ],
+)
+def test_a_sample_is_as_long_as_asked(reference: ModuleType, words: Any, says: bool | str) -> None:
+    assert reference.has_seven_words([words], [{"features": torch.ones(3, 6)}]) == says
+
+
 def test_the_decoders_mistakes_give_other_samples(reference: ModuleType) -> None:
     names = ["decoder_that_forgets", "decoder_that_repeats_features"]
     made = decoders(reference, ["DecoderRNN", *names], 32, 16, 40, 1)
@@ -324,6 +349,32 @@ def test_the_encoder_turns_images_into_features(reference: ModuleType) -> None:
     encoder = reference.EncoderCNN(6)
     assert encoder(torch.randn(2, 3, 32, 32)).shape == (2, 6)
     assert encoder.bn.momentum == 0.01
+
+
+def test_features_are_normalised_over_the_batch(reference: ModuleType) -> None:
+    pictures = reference.pictures(3, 16)
+    encoder = reference.EncoderCNN(6).train()
+    features = encoder(pictures).detach()
+    assert reference.is_normalised([features]) is True
+    says = "The features are not normalised; they go through linear, then through bn."
+    assert reference.is_normalised([encoder.eval()(pictures).detach()]) == says
+    cut = "The features are cut off at zero; nothing follows bn."
+    assert reference.is_normalised([features.relu()]) == cut
+    form = "The features are not a tensor (batch, embed_size)."
+    assert reference.is_normalised([[features]]) == form
+
+
+def test_features_of_the_stand_in_are_normalised_too(
+    reference: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resnet = stand_in(monkeypatch).models.resnet152(pretrained=True)
+    encoder = reference.EncoderCNN(6)
+    encoder.backbone = nn.Sequential(*list(resnet.children())[:-1])
+    pictures = reference.pictures(3, 16)
+    assert reference.is_normalised([encoder.train()(pictures).detach()]) is True
+    plain = encoder.linear(encoder.backbone(pictures).flatten(1)).detach()
+    says = "The features are not normalised; they go through linear, then through bn."
+    assert reference.is_normalised([plain]) == says
 
 
 def test_a_backbone_with_its_last_layer_is_noticed(reference: ModuleType) -> None:
@@ -355,6 +406,33 @@ def test_the_stand_in_prepares_pictures(monkeypatch: pytest.MonkeyPatch) -> None
     steps += [transforms.RandomHorizontalFlip(), transforms.Normalize([0.5] * 3, [0.5] * 3)]
     picture = transforms.Compose(steps)(np.full((50, 60, 3), 255, np.uint8))
     assert torch.equal(picture, torch.ones(3, 32, 32))
+
+
+def test_the_stand_in_takes_the_usual_imports(monkeypatch: pytest.MonkeyPatch) -> None:
+    stand_in(monkeypatch)
+    lines = [
+        "import torchvision",
+        "import torchvision.transforms as transforms",
+        "import torchvision.models as models",
+        "import torchvision.datasets as dset",
+        "from torchvision import models, datasets, transforms, utils",
+        "from torchvision.utils import save_image, make_grid",
+        "from torchvision.datasets import MNIST",
+        "from torchvision.models import resnet152, ResNet152_Weights",
+    ]
+    for line in lines:
+        exec(line, {})  # noqa: S102 - written above
+
+
+def test_the_stand_in_puts_pictures_side_by_side(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    utils = stand_in(monkeypatch).utils
+    grid = utils.make_grid(torch.ones(5, 1, 4, 6), nrow=3, padding=1)
+    assert grid.shape == (3, 10, 21)
+    assert grid[:, 0, 0].tolist() == [1, 1, 1]
+    assert utils.make_grid([torch.ones(3, 4, 4)] * 2).shape == (3, 6, 12)
+    utils.save_image(grid, tmp_path / "grid.png", nrow=3)
 
 
 def stand_in(monkeypatch: pytest.MonkeyPatch) -> Any:
@@ -414,11 +492,6 @@ def test_the_autoencoder_has_the_parameters_of_its_layers(reference: ModuleType)
     assert count(vae(reference)) == networks + 2 * (100 * 8 + 8)
 
 
-def test_another_right_autoencoder_tells_the_distribution_too(reference: ModuleType) -> None:
-    x_hat, mu, log_sigma = vae(reference, "vae_with_statistics")(torch.randn(3, 20))
-    assert (x_hat.shape, mu.shape, log_sigma.shape) == ((3, 20), (3, 8), (3, 8))
-
-
 NOISE = {
     "sigma": (lambda log_sigma: log_sigma.exp(), True),
     "log-variance": (
@@ -437,15 +510,55 @@ NOISE = {
 }
 
 
+def reconstructed(z: Tensor) -> Tensor:
+    """What the decoder gives under the rubric's weights."""
+    return 100 + z.sum(dim=1, keepdim=True).expand(-1, 20)
+
+
+X: list[dict[str, Any]] = [{"x": torch.zeros(4000, 20)}]
+
+
 @pytest.mark.parametrize("kind", NOISE)
 def test_how_the_noise_is_scaled_shows_in_the_outputs_spread(
     reference: ModuleType, kind: str
 ) -> None:
     sigma: Callable[[Tensor], Tensor] = NOISE[kind][0]
     z = sigma(torch.full((4000, 8), 0.5)) * torch.randn(4000, 8)
-    x_hat = 100 + z.sum(dim=1, keepdim=True).expand(-1, 20)
-    assert reference.spreads_by_sigma([x_hat]) == NOISE[kind][1]
-    assert reference.spreads_by_sigma([(x_hat, z, z)]) == NOISE[kind][1]
+    assert reference.spreads_by_sigma([reconstructed(z)], X) == NOISE[kind][1]
+
+
+STRANGE: dict[str, tuple[Callable[[], Any], str]] = {
+    "uniform": (
+        lambda: reconstructed(math.exp(0.5) * torch.rand(4000, 8)),
+        "The noise in z does not have mean zero.",
+    ),
+    "centred": (
+        lambda: reconstructed(math.exp(0.5) * (torch.rand(4000, 8) - 0.5)),
+        "The noise in z has another spread than sigma = exp(log_sigma).",
+    ),
+    "shared": (
+        lambda: reconstructed(torch.full((1, 8), 0.3)).expand(4000, -1),
+        "All items of a batch get the same noise, or none; each needs its own.",
+    ),
+    "sigmoid": (
+        lambda: torch.ones(4000, 20),
+        "The outputs do not follow z, so that its noise cannot be seen: look at the decoder.",
+    ),
+    "another-order": (
+        lambda: torch.zeros(4000, 8),
+        "The reconstruction, in the shape of x, has to be returned, first if not alone.",
+    ),
+    "dict": (
+        lambda: {"x_hat": torch.zeros(4000, 20)},
+        "The reconstruction, in the shape of x, has to be returned, first if not alone.",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", STRANGE)
+def test_other_outputs_are_said_to_be_what_they_are(reference: ModuleType, kind: str) -> None:
+    output, says = STRANGE[kind]
+    assert reference.spreads_by_sigma([output()], X) == says
 
 
 def test_the_reference_spreads_by_sigma_under_the_rubrics_weights(reference: ModuleType) -> None:
@@ -453,7 +566,7 @@ def test_the_reference_spreads_by_sigma_under_the_rubrics_weights(reference: Mod
     given = next(c for c in rubric()["P2"]["checks"] if c.get("name") == "VAE's noise")["weights"]
     for name, value in given.items():
         nn.init.constant_(dict(made.named_parameters())[name], value)
-    assert reference.spreads_by_sigma([made(torch.randn(4000, 20)).detach()]) is True
+    assert reference.spreads_by_sigma([made(torch.randn(4000, 20)).detach()], X) is True
 
 
 # P3
@@ -555,16 +668,33 @@ def test_the_density_sums_up_as_in_numpy(reference: ModuleType) -> None:
         np.testing.assert_allclose(getattr(reference, f"{name}_std")(), density.std())
 
 
+def test_a_grid_without_its_last_points_is_near_enough(reference: ModuleType) -> None:
+    line = torch.arange(-3, 3, 0.006, dtype=torch.float64)
+    z = torch.cartesian_prod(line, line)
+    density = torch.exp(-(z**2).sum(dim=1) / 2) / (2 * math.pi) / reference.abs_det_jacobian(z)
+    told = {check.get("value"): check for check in rubric()["P4"]["checks"]}
+    for name, seen in (("q1_mean", density.mean()), ("q1_std", density.std())):
+        near = float(told[name]["rtol"])
+        assert seen.item() == pytest.approx(getattr(reference, name)(), rel=near)
+        assert seen.item() != pytest.approx(getattr(reference, name)(), rel=1e-4)
+
+
 def test_a_determinant_may_stand_in_a_row_or_in_a_column(reference: ModuleType) -> None:
     z = torch.randn(5, 2)
     right = reference.abs_det_jacobian(z)
     assert reference.is_abs_det_jacobian(right, z) is True
     assert reference.is_abs_det_jacobian(right.double()[:, None], z) is True
-    assert reference.is_abs_det_jacobian(right - 1, z) is False
+    says = "The numbers are not the absolute determinants of dy/dz at these points."
+    assert reference.is_abs_det_jacobian(right - 1, z) == says
     assert reference.is_abs_det_jacobian(right[0], z) == "One number for every point is asked."
     assert reference.is_det_without_one(right - 1, z)
     assert not reference.is_det_without_one(right, z)
     assert not reference.is_det_of_h(right, z)
+    slope = reference.h_prime(5 * z[:, 0])
+    assert reference.is_det_without_w(1 + 3 * slope, z)
+    assert not reference.is_det_without_w(right, z)
+    assert reference.is_det_unsquared(1 + 15 * (1 - torch.tanh(5 * z[:, 0])), z)
+    assert not reference.is_det_unsquared(right, z)
 
 
 # The solution, the template, and the samples

@@ -8,6 +8,7 @@ asked for. All inputs are ours, so this is an experiment.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -25,7 +26,7 @@ from grader.checks.model_parts import (
     wrong_shapes,
     wrong_values,
 )
-from grader.checks.model_reply import Reply, Wrong, read_reply
+from grader.checks.model_reply import Reply, Wrong, counting, parts_right, read_reply
 from grader.checks.model_runs import Change, changes, for_training
 from grader.checks.model_settings import Params, draw, problems
 from grader.errors import ReferenceFault, ReferenceRaised
@@ -133,7 +134,18 @@ def _read(params: Params, seen: Seen) -> Reply | Finding:
     if reply.stage == "method":
         says = f"{params.of} has no method {params.method or 'forward'}."
         return Finding(credit=0.0, says=says, answered=False)
-    return reply
+    return replace(
+        reply,
+        outputs=counting(reply.outputs, params.item),
+        again=counting(reply.again, params.item),
+        training=counting(reply.training, params.item),
+    )
+
+
+def _known(name: str, params: Params, request: Request, context: Context) -> dict[str, Value]:
+    """What a class of the reference gives, of which what counts."""
+    found = context.reference.model(name, request)
+    return {**found, "outputs": counting(found["outputs"], params.item)}
 
 
 def _failed(params: Params, reply: Reply, weights: Mapping[str, Tensor] | None) -> Wrong:
@@ -155,7 +167,7 @@ def release(params: Params, context: Context, check_id: str) -> Released:
     """Arguments to build it with and inputs of the right shapes, with the shapes that come out."""
     asked = requests(params, context, f"{check_id}/public")["model"]
     found = context.reference.model(params.right, {**asked, "gradients": False, **_ONCE})
-    outputs = found["outputs"]
+    outputs = counting(found["outputs"], params.item)
     told = {"of": params.of, "build": dict(params.build), "method": params.method}
     blank = {**asked, "weights": None, "statistics": {}, "gradients": False, **_ONCE}
     # Where the rubric renames parameters, other names than ours are right too.
@@ -165,7 +177,9 @@ def release(params: Params, context: Context, check_id: str) -> Released:
     return Released(
         params=told,
         requests={"model": blank},
-        shapes=tuple(o.shape for o in outputs) if plain and not params.also else (),
+        shapes=tuple(o.shape for o in outputs)
+        if plain and not params.also and params.item is None
+        else (),
         parameters={name: tuple(shape) for name, shape in shapes.items()},
     )
 
@@ -190,7 +204,7 @@ def judge(params: Params, seen: Seen, context: Context) -> Finding:
     """
     request = {**seen.requests["model"], **_ONCE}
     rights = [params.right, *params.also] if params.compare else []
-    expected = [context.reference.model(name, request) for name in rights]
+    expected = [_known(name, params, request, context) for name in rights]
     reply = _read(params, seen)
     if isinstance(reply, Finding):
         return reply
@@ -264,7 +278,7 @@ def _unheld(params: Params, reply: Reply, seen: Seen, context: Context) -> Wrong
     try:
         said = context.reference.agrees(name, {**given, "inputs": inputs})
     except ReferenceRaised as error:
-        own = context.reference.model(params.right, {**seen.requests["model"], **_ONCE})
+        own = _known(params.right, params, {**seen.requests["model"], **_ONCE}, context)
         context.reference.agrees(name, {**own, "inputs": inputs})
         return Wrong(says="The outputs are not such as can be looked at.", detail=str(error))
     if said is True:
@@ -290,7 +304,7 @@ def _lost(params: Params, parts: Mapping[str, Wrong | None], wrong: Mapping[str,
     if params.credit == "all":
         return Finding(credit=0.0, says=first.says, detail=first.detail)
     earned = sum(said.share if said else 1.0 for said in parts.values())
-    count = f"{len(parts) - len(wrong)} of {len(parts)} parts are right. " if len(parts) > 1 else ""
+    count = f"{parts_right(parts)} " if len(parts) > 1 else ""
     detail = " ".join(f"{part}: {said.says} {said.detail}".strip() for part, said in wrong.items())
     credit = max(0.0, earned / len(parts))
     return Finding(credit=credit, says=f"{count}{first.says}", detail=detail)
@@ -301,7 +315,7 @@ def _explains(
 ) -> bool:
     """Whether a wrong model does what the student's does; one that cannot run explains nothing."""
     try:
-        expected = context.reference.model(mistake, request)
+        expected = _known(mistake, params, request, context)
     except ReferenceFault:
         return False
-    return is_mistake(params, reply, expected, context.reference.model(params.right, request))
+    return is_mistake(params, reply, expected, _known(params.right, params, request, context))

@@ -12,7 +12,7 @@ from grader.checks.model_reply import Reply, Wrong
 from grader.checks.model_runs import Change
 from grader.checks.model_settings import Params, Rename
 from grader.compare import compare
-from grader.compare.words import noun
+from grader.compare.words import count, noun
 from grader.values import Opaque, Tensor, Value
 
 _MOST_NAMES = 12
@@ -118,12 +118,22 @@ def _misshapen(seen: Value, expected: Value) -> str:
         case (dict(), dict()) if seen.keys() == expected.keys():
             shapes = (_misshapen(seen[name], expected[name]) for name in expected)
             return next(filter(None, shapes), "")
+        case (dict(), dict()):
+            return "a dict has other keys than asked"
         case _:
             same = _is_number(seen) if _is_number(expected) else type(seen) is type(expected)
             same = same and not isinstance(seen, list | tuple | dict)
-    # The name of an object's type is the student's to choose, and could tell an input.
-    found = "an object" if isinstance(seen, Opaque) else noun(seen)
-    return "" if same else f"expected {noun(expected)}, found {found}"
+    return "" if same else f"expected {_kind(expected)}, found {_kind(seen)}"
+
+
+def _kind(value: Value) -> str:
+    """The kind of a value; no name or key of the student's, which could tell an input."""
+    match value:
+        case Opaque():
+            return "an object"
+        case list() | tuple() | dict():
+            return f"{noun(value)} of {count(len(value), 'item')}"
+    return noun(value)
 
 
 def _is_number(value: Value) -> bool:
@@ -142,8 +152,9 @@ def wrong_values(
     if found is None:
         return None
     told = found.relation or found.summary
-    mute = tells(seen, right)
-    says = f"The {part} differ{way(reply)}" + ("." if mute else f": {told}.")
+    if tells(seen, right):
+        told = _misshapen(seen, right)
+    says = f"The {part} differ{way(reply)}" + (f": {told}." if told else ".")
     return Wrong(says=says, detail=f"{found.summary}. {found.detail}")
 
 

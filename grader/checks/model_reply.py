@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from grader.evidence import Raised
@@ -53,6 +53,25 @@ class Wrong:
     detail: str = ""
     share: float = 0.0
     """How much of the part is right."""
+
+
+def counting(results: Sequence[Value], place: int | None) -> list[Value]:
+    """Of each result that is a list or tuple the item at a place, if there is one."""
+    if place is None:
+        return [*results]
+    return [
+        result[place] if isinstance(result, list | tuple) and place < len(result) else result
+        for result in results
+    ]
+
+
+def parts_right(parts: Mapping[str, Wrong | None]) -> str:
+    """Say how many parts are right, wholly or in part."""
+    whole = sum(said is None for said in parts.values())
+    partly = sum(said is not None and said.share > 0 for said in parts.values())
+    if not partly:
+        return f"{whole} of {len(parts)} parts are right."
+    return f"{whole} of {len(parts)} parts are wholly right, {partly} in part."
 
 
 STAGES = ("build", "load", "method", "forward", "again", "backward", "train")

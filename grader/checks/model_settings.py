@@ -47,6 +47,8 @@ class Params(CheckParams):
     """Arguments of each forward pass, by name."""
     method: Identifier | None = None
     """A method that is called in place of the forward pass."""
+    item: Annotated[int, Field(ge=0)] | None = None
+    """Which item counts where a list or tuple is returned; anything else counts as it is."""
     mode: Literal["eval", "train"] = "eval"
     compare: tuple[Part, ...] = ("outputs", "gradients")
     """What must be as the reference's; `shapes` are those of the outputs."""
@@ -132,6 +134,8 @@ def problems(params: Params, context: Context) -> Iterator[Problem]:
         yield ("inputs",), "expected inputs, without which outputs cannot be looked at"
     if params.loss is not None and "gradients" not in params.compare:
         yield ("loss",), "expected gradients to be compared, which it is the loss of"
+    if params.item is not None and "gradients" in params.compare:
+        yield ("item",), "expected gradients not to be compared: they are of all that is returned"
     if params.shake and params.loads:
         yield ("shake",), "expected no weights to be loaded: drawn weights are shaken already"
     yield from _bad_layers(params)

@@ -10,7 +10,7 @@ import math
 import torch
 from torch import Tensor
 
-from .mistakes import det_of_h, det_without_one
+from .mistakes import det_of_h, det_unsquared, det_without_one, det_without_w
 
 W, U, B = (5.0, 0.0), (3.0, 0.0), 0.0
 POINTS = 1000
@@ -80,12 +80,23 @@ def q0_std() -> float:
 
 def is_abs_det_jacobian(result: Tensor, z: Tensor) -> bool | str:
     """Whether there is one right number for every point, in a row or in a column."""
-    return _is_at(result, z, abs_det_jacobian(z))
+    right = _is_at(result, z, abs_det_jacobian(z))
+    return right or "The numbers are not the absolute determinants of dy/dz at these points."
 
 
 def is_det_without_one(result: Tensor, z: Tensor) -> bool:
     """Mistake: the identity is left out."""
     return _is_at(result, z, det_without_one(z)) is True
+
+
+def is_det_without_w(result: Tensor, z: Tensor) -> bool:
+    """Mistake: w is left out."""
+    return _is_at(result, z, det_without_w(z)) is True
+
+
+def is_det_unsquared(result: Tensor, z: Tensor) -> bool:
+    """Mistake: another derivative of tanh."""
+    return _is_at(result, z, det_unsquared(z)) is True
 
 
 def is_det_of_h(result: Tensor, z: Tensor) -> bool:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import relu
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from .networks import VAE, CustomEncoderLayer, DecoderRNN, Encoder
+from .networks import CustomEncoderLayer, DecoderRNN, Encoder
 
 # P1: image captions
 
@@ -69,6 +69,22 @@ class decoder_that_repeats_features(DecoderRNN):
         return torch.stack(words, dim=1)
 
 
+class decoder_that_squeezes(DecoderRNN):
+    """Mistake: `sample` drops the batch's dimension where there is one item only."""
+
+    def sample(self, features: Tensor) -> Tensor:
+        """Squeeze every dimension of size one."""
+        return super().sample(features).squeeze()
+
+
+class decoder_of_listed_words(DecoderRNN):
+    """Mistake: `sample` gives a list of `max_seq_length` tensors, a word for each item."""
+
+    def sample(self, features: Tensor) -> list[Tensor]:  # type: ignore[override]
+        """Take the columns apart."""
+        return list(super().sample(features).unbind(dim=1))
+
+
 # P2: variational autoencoder
 
 
@@ -94,14 +110,6 @@ class network_with_sigmoid(Encoder):
     def forward(self, x: Tensor) -> Tensor:
         """End with a sigmoid in place of relu."""
         return self.linear2(relu(self.linear1(x))).sigmoid()
-
-
-class vae_with_statistics(VAE):
-    """No mistake: mu and log sigma are given beside the reconstruction."""
-
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Reconstruct x, and tell the distribution of z."""
-        return (super().forward(x), *self.distribution(x))
 
 
 # P3: a custom encoder layer

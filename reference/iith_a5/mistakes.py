@@ -194,6 +194,16 @@ def det_without_one(z: Tensor) -> Tensor:
     return 15 * (1 - torch.tanh(5 * z[:, 0]) ** 2)
 
 
+def det_without_w(z: Tensor) -> Tensor:
+    """Mistake: the chain rule's w is left out."""
+    return 1 + 3 * (1 - torch.tanh(5 * z[:, 0]) ** 2)
+
+
+def det_unsquared(z: Tensor) -> Tensor:
+    """Mistake: 1 - tanh for the derivative of tanh."""
+    return 1 + 15 * (1 - torch.tanh(5 * z[:, 0]))
+
+
 def det_of_h(z: Tensor) -> Tensor:
     """Mistake: h where its derivative belongs."""
     return (1 + 15 * torch.tanh(5 * z[:, 0])).abs()

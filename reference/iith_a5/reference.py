@@ -26,7 +26,9 @@ from .flow import (
     h_prime,
     is_abs_det_jacobian,
     is_det_of_h,
+    is_det_unsquared,
     is_det_without_one,
+    is_det_without_w,
     q0_mean,
     q0_std,
     q1_mean,
@@ -35,9 +37,11 @@ from .flow import (
     q1_std_multiplied,
 )
 from .mistaken_networks import (
+    decoder_of_listed_words,
     decoder_of_padded_scores,
     decoder_that_forgets,
     decoder_that_repeats_features,
+    decoder_that_squeezes,
     decoder_without_features,
     decoder_without_packing,
     layer_with_norm_first,
@@ -52,7 +56,6 @@ from .mistaken_networks import (
     network_with_sigmoid,
     network_without_last_relu,
     network_without_relu,
-    vae_with_statistics,
 )
 from .mistakes import (
     downhill_p_steps,
@@ -211,17 +214,81 @@ def drops_the_last_layer(parameters: Mapping[str, Sequence[int]]) -> bool | str:
     return read != 1000 or "The backbone still has its last layer, which scores 1000 classes."
 
 
-def spreads_by_sigma(outputs: Sequence[Any]) -> bool | str:
+def has_seven_words(outputs: Sequence[Any], inputs: Sequence[Mapping[str, Any]]) -> bool | str:
+    """Whether a sample has max_seq_length = 7 words for each item, in a tensor or in lists."""
+    each = _numbers(outputs[0]) / len(inputs[0]["features"])
+    if each == 7:
+        return True
+    if each == 20:
+        return "Always 20 words come out; max_seq_length says how many."
+    return "The words are not max_seq_length for each item."
+
+
+def _numbers(words: Any) -> int:
+    """How many numbers there are in a tensor, in an array, or in lists of them."""
+    if isinstance(words, list | tuple):
+        return sum(map(_numbers, words))
+    return math.prod(words.shape) if hasattr(words, "shape") else 1
+
+
+def pictures(seed: int, batch: int) -> Tensor:
+    """Draw pictures (batch, 3, 32, 32) that differ in colour, so that no feature stays the same."""
+    generator = torch.Generator().manual_seed(seed)
+    colours = 3 * torch.randn(batch, 3, 1, 1, generator=generator)
+    return colours + torch.randn(batch, 3, 32, 32, generator=generator)
+
+
+def is_normalised(outputs: Sequence[Any]) -> bool | str:
+    """Whether each feature has mean zero over the batch, as after batch norm, and does vary.
+
+    Its spread is one only where it was far above the batch norm's epsilon before.
+    """
+    features = outputs[0]
+    if not isinstance(features, Tensor) or features.ndim != 2:
+        return "The features are not a tensor (batch, embed_size)."
+    features = features.double()
+    means, spreads = features.mean(dim=0), features.std(dim=0, correction=0)
+    if (means.abs() < 1e-3 * spreads).all():
+        return True
+    if features.min() == 0:
+        return "The features are cut off at zero; nothing follows bn."
+    return "The features are not normalised; they go through linear, then through bn."
+
+
+NOISED = 100.0
+PER_Z = math.sqrt(8)
+
+
+def spreads_by_sigma(outputs: Sequence[Any], inputs: Sequence[Mapping[str, Any]]) -> bool | str:
     """Whether 100 + the sum of eight z, all normal(0, exp(0.5)), spreads as it has to."""
-    x_hat = outputs[0][0] if isinstance(outputs[0], list | tuple) else outputs[0]
-    spread = x_hat.double().std(dim=0).mean().item() / math.sqrt(8)
+    x_hat = outputs[0]
+    if not isinstance(x_hat, Tensor) or x_hat.shape != inputs[0]["x"].shape:
+        return "The reconstruction, in the shape of x, has to be returned, first if not alone."
+    moved = x_hat.double() - NOISED
+    spread, middle = moved.std(dim=0).mean().item() / PER_Z, moved.mean().item() / PER_Z
+    if not abs(middle) < 10:
+        return "The outputs do not follow z, so that its noise cannot be seen: look at the decoder."
     if spread < 0.01:
+        return _said_of_still(moved)
+    if abs(middle) > 0.15:
+        return "The noise in z does not have mean zero."
+    return _said_of(spread)
+
+
+def _said_of_still(moved: Tensor) -> str:
+    """What is wrong where no item differs from the others."""
+    if moved.abs().max() < 0.01:
         return "There is no noise in z; it is mu + sigma * noise."
+    return "All items of a batch get the same noise, or none; each needs its own."
+
+
+def _said_of(spread: float) -> bool | str:
+    """Whether z spreads as sigma says; all spreads are known to one part in a hundred."""
     if abs(spread - math.exp(0.5)) < 0.1:
         return True
-    if abs(spread - math.exp(0.25)) < 0.1:
+    if abs(spread - math.exp(0.25)) < 0.06:
         return "log_sigma is read as a log variance; sigma is exp(log_sigma)."
-    if abs(spread - 0.5) < 0.05:
+    if abs(spread - 0.5) < 0.02:
         return "sigma is exp(log_sigma), not log_sigma itself."
     return "The noise in z has another spread than sigma = exp(log_sigma)."
 

@@ -4,7 +4,7 @@ Nothing is downloaded. `models` have the layers' names and widths of the real on
 and know nothing; `datasets` fail as the real ones do without a network.
 """
 
-from torchvision import datasets, models, transforms
+from torchvision import datasets, models, transforms, utils
 
-__all__ = ["datasets", "models", "transforms"]
+__all__ = ["datasets", "models", "transforms", "utils"]
 __version__ = "0.0"

@@ -23,3 +23,23 @@ class CIFAR10(_Downloaded):
 
 class CocoCaptions(_Downloaded):
     """Pictures with captions."""
+
+
+class KMNIST(_Downloaded):
+    """Handwritten Japanese."""
+
+
+class CIFAR100(_Downloaded):
+    """Small pictures of more kinds."""
+
+
+class SVHN(_Downloaded):
+    """Numbers of houses."""
+
+
+class CelebA(_Downloaded):
+    """Faces."""
+
+
+class ImageFolder(_Downloaded):
+    """Pictures in folders."""

@@ -83,3 +83,19 @@ class RandomHorizontalFlip:
     def __call__(self, image: Any) -> Any:
         """Leave it as it is."""
         return image
+
+
+class RandomResizedCrop(Resize):
+    """Bring the whole picture to a size."""
+
+
+class Lambda:
+    """A step of one's own."""
+
+    def __init__(self, lambd: Callable[[Any], Any]) -> None:
+        """Keep it."""
+        self.lambd = lambd
+
+    def __call__(self, image: Any) -> Any:
+        """Take it."""
+        return self.lambd(image)
