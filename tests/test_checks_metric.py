@@ -188,11 +188,14 @@ def test_a_released_metric_holds_no_drawn_input(ask: Asker) -> None:
     }
 
 
-def test_a_metric_of_calls_has_no_mistakes(ask: Asker) -> None:
-    mistake = {"reference": "double", "says": "k"}
+def test_a_mistake_is_recognised_by_what_calls_gave(ask: Asker) -> None:
+    mistake = {"reference": "sevens", "says": "These are all sevens.", "credit": 0.5}
     asked = ask("metric", "predict", data="signs", credit=CREDIT, mistakes=[mistake])
-    expected = "unknown key: mistakes are recognised only where data gives None as inputs"
-    assert asked.problems == [(("mistakes",), expected)]
+    assert asked.problems == []
+    assert said(asked.judge(predict=lambda inputs: torch.full((len(inputs),), 7))) == (
+        0.5,
+        "These are all sevens.",
+    )
 
 
 def test_sentences_are_given_one_a_call(ask: Asker) -> None:

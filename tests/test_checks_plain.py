@@ -134,6 +134,26 @@ def test_a_curve_of_negative_numbers_must_still_fall() -> None:
     assert says(judge("curve", CURVE, seen_of(value([-1.0, -1.0, -1.0]))))[0] == 0.0
 
 
+LOWEST = {"of": "losses", "steps": 3, "lowest_falls_to": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ([4.0, 2.0, 5.0], (1.0, "losses goes from 4 to 5.")),
+        (
+            [4.0, 2.5, 5.0],
+            (0.0, "losses goes from 4 to 5; at its lowest it should be 50% of its start."),
+        ),
+        ([-1.0, -1.6, 0.0], (1.0, "losses goes from -1 to 0.")),
+    ],
+)
+def test_a_curve_may_rise_again_where_its_lowest_counts(
+    given: Any, expected: tuple[float, str]
+) -> None:
+    assert says(judge("curve", LOWEST, seen_of(value(given)))) == expected
+
+
 def code(source: str) -> Cell:
     return Cell(CellKind.CODE, source)
 

@@ -261,6 +261,16 @@ def test_the_loss_is_the_mean_cross_entropy_without_padding(reference: ModuleTyp
     assert gpt(idx)[1] is None
 
 
+def test_a_loss_that_counts_padding_differs_by_the_padding_alone(reference: ModuleType) -> None:
+    config = reference.GPTConfig(**SMALL)
+    right, wrong = loud(reference.GPT(config)), reference.GPTThatCountsPadding(config).eval()
+    wrong.load_state_dict(right.state_dict())
+    idx, targets = torch.randint(7, (2, 6)), reference.padded_targets(3, 7, 2, 6)
+    assert (targets == 0).tolist() == [[False] * 4 + [True] * 2] * 2
+    assert not torch.allclose(right(idx, targets)[1], wrong(idx, targets)[1])
+    torch.testing.assert_close(right(idx[:, :4], targets[:, :4]), wrong(idx[:, :4], targets[:, :4]))
+
+
 @pytest.mark.parametrize("length", [1, 3, 6])
 def test_the_attention_equals_torchs_own(reference: ModuleType, length: int) -> None:
     ours = loud(reference.CausalSelfAttention(reference.GPTConfig(**SMALL)))
@@ -341,7 +351,7 @@ def names_in(reference: ModuleType, start: str) -> list[str]:
 
 @pytest.mark.parametrize(
     ("right", "start", "size"),
-    [("CausalSelfAttention", "attention_", 8), ("SynthesizerAttention", "synthesizer_", 4)],
+    [("CausalSelfAttention", "attention_", 9), ("SynthesizerAttention", "synthesizer_", 6)],
 )
 def test_attentions_and_their_mistakes_all_differ(
     reference: ModuleType, right: str, start: str, size: int
@@ -367,7 +377,7 @@ def test_gpts_and_their_mistakes_all_differ(reference: ModuleType) -> None:
         gpt = getattr(reference, name)(config).eval()
         gpt.load_state_dict(model.state_dict())
         outputs.append(gpt(idx)[0].detach())
-    assert len(names) == 7
+    assert len(names) == 11
     assert all_differ(outputs)
 
 
@@ -377,7 +387,7 @@ def test_rotary_embeddings_and_their_mistakes_all_differ(reference: ModuleType) 
     caches = [getattr(reference, name)(8, 5) for name in names]
     x, cache = torch.randn(1, 2, 4, 8), reference.rotary_cache(0, 8, 5)
     turns = ["apply_rotary_emb", *names_in(reference, "rotated_")]
-    assert (len(names), len(turns)) == (5, 4)
+    assert (len(names), len(turns)) == (5, 6)
     assert all_differ(caches)
     assert all_differ([getattr(reference, name)(x, cache) for name in turns])
 
@@ -507,6 +517,11 @@ def without_span(document: str) -> str:
     return masked(cut(document), 0)
 
 
+def eighth(document: str) -> str:
+    kept = cut(document)
+    return masked(kept, max(1, len(kept) // 8))
+
+
 def in_order(document: str) -> str:
     prefix, suffix, span = quarter(document).split("\u2047")
     return f"{prefix}\u2047{span}\u2047{suffix}"
@@ -550,6 +565,8 @@ def test_wrong_corruptions_are_told_apart(
         (half, "corrupts_too_much"),
         (one_mask, "corrupts_with_one_mask"),
         (third_mask, "corrupts_with_third_mask"),
+        (in_order, "corrupts_with_span_inside"),
+        (eighth, "corrupts_by_another_share"),
     ],
 )
 def test_known_mistakes_of_a_corruption_are_recognised_and_right_ones_are_not(
@@ -567,13 +584,28 @@ def test_items_that_are_not_shifted_or_too_long_are_named(reference: ModuleType)
     data, items = reference.documents(0), items_of(reference, quarter, 0)
     same = [(x, x) for x, _ in items]
     longer = items_of(reference, quarter, 0, length=BLOCK + 1)
-    lengths = "x and y have block_size - 1 tokens each."
+    lengths = "x and y must have block_size - 1 tokens each."
     assert reference.corrupts(same, data, BLOCK, 0) == "y is not x one place further on."
     assert reference.corrupts_unshifted(same)
     assert not reference.corrupts_unshifted(items)
     assert reference.corrupts(longer, data, BLOCK, 0) == lengths
     assert reference.corrupts_to_block_size(longer, BLOCK)
     assert reference.gives_items(longer, BLOCK) == lengths
+
+
+def test_pairs_of_rows_of_one_length_are_items_of_some_kind(reference: ModuleType) -> None:
+    items = items_of(reference, quarter, 0, length=BLOCK + 1)
+    assert reference.gives_pairs(items) is True
+    says = "x and y must be two rows of the same length."
+    assert reference.gives_pairs([(x, y[1:]) for x, y in items]) == says
+
+
+def test_other_wrong_items_are_not_taken_for_half_right_ones(reference: ModuleType) -> None:
+    at_end = items_of(reference, at_the_end, 0)
+    assert not reference.corrupts_with_span_inside(at_end, reference.documents(0), 0)
+    assert not reference.corrupts_by_another_share(
+        items_of(reference, without_span, 0), reference.documents(0), BLOCK, 0
+    )
 
 
 # People and places
@@ -608,6 +640,7 @@ def test_predictions_earn_what_is_right_whatever_spaces_surround_them(
 ) -> None:
     _, places = reference.dev_places()
     assert reference.percent_right([f" {place}" for place in places], places) == 100
+    assert reference.percent_right([f"{place.lower()}.\n" for place in places], places) == 100
     assert reference.percent_right(["London"] * 500, places) == 5
     assert reference.predicts_london_only(["London "] * 500, places)
     assert not reference.predicts_london_only(places, places)

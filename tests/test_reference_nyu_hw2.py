@@ -396,6 +396,57 @@ def test_layers_of_another_mlp_dim_are_named(reference: ModuleType) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("own", "told"),
+    [
+        ({"positions": (1, 50, 64)}, False),
+        ({"positions.weight": (50, 64)}, False),
+        ({"positions.weight": (197, 64)}, False),
+        ({"positions": (1, 49, 64), "class_token": (1, 1, 64)}, False),
+        ({"positions": (49, 64), "cls": (64,)}, False),
+        ({"positions": (49, 64), "cls.weight": (1, 64)}, False),
+        ({"class_token": (1, 1, 64)}, False),
+        ({"rows": (7, 64), "columns": (7, 64), "cls": (64,)}, False),
+        ({}, False),
+        ({"positions": (1, 49, 64)}, True),
+        ({"positions.weight": (49, 64), "norm.weight": (64,), "norm.bias": (64,)}, True),
+    ],
+)
+def test_a_class_token_is_missed_only_where_it_is_sure(
+    reference: ModuleType, own: dict[str, tuple[int, ...]], told: bool
+) -> None:
+    layers = {"embed.weight": (64, 16), "blocks.0.mlp.weight": (128, 64), "head.weight": (10, 64)}
+    said = reference.has_class_token(layers | own, count=49, dim=64)
+    expected = "There is no class token: the learned positions are those of 49 patches alone."
+    assert said == (expected if told else None)
+    assert reference.has_patches(layers | own, count=49, dim=64, mlp_dim=128) is None
+
+
+@pytest.mark.parametrize(("rows", "patches"), [(17, 16), (5, 4)])
+def test_the_positions_of_larger_patches_are_told(
+    reference: ModuleType, rows: int, patches: int
+) -> None:
+    shapes = {"positions": (1, rows, 64), "head.weight": (10, 64), "mlp.weight": (128, 64)}
+    assert reference.has_patches(shapes, count=49, dim=64, mlp_dim=128) == (
+        f"There should be 49 patches; the learned positions are those of {patches}."
+    )
+
+
+@pytest.mark.parametrize(("heads", "holds"), [(4, True), (1, False)])
+def test_heads_are_told_from_torchs_own_attention(
+    reference: ModuleType, heads: int, holds: bool
+) -> None:
+    layer = {"classes": ["MultiheadAttention"], "attributes": {"num_heads": heads}}
+    said = reference.has_heads({"blocks.0": layer}, heads=4)
+    assert said == (None if holds else "Built with heads=4, no attention in it has 4 heads.")
+    assert reference.has_heads({"": {"classes": ["ViT"], "attributes": {}}}, heads=4) is None
+
+
+def test_scores_that_no_image_reaches_are_told_first(reference: ModuleType) -> None:
+    said = reference.uses_positions([torch.ones(4, 10)])
+    assert said.startswith("Different images get the same scores")
+
+
 def images_in(path: Path) -> set[bytes]:
     with np.load(path) as data:
         assert sorted(data.files) == ["images", "labels"]
@@ -458,6 +509,13 @@ def test_a_probability_is_one_number_from_0_to_1(
 def test_sentiment_accuracy_counts_the_right_side_of_one_half(reference: ModuleType) -> None:
     labels = torch.tensor([1, 0, 1, 0])
     assert reference.sentiment_accuracy(torch.tensor([[0.9], [0.1], [0.4], [0.5]]), labels) == 0.75
+
+
+def test_the_opposite_is_known_of_a_model_that_tells(reference: ModuleType) -> None:
+    labels = torch.tensor([1, 0, 1, 0])
+    right, guess = torch.tensor([0.9, 0.1, 0.8, 0.2]), torch.tensor([0.9, 0.9, 0.1, 0.1])
+    known = [reference.predicts_the_opposite(p, labels) for p in (1 - right, right, guess)]
+    assert known == [True, False, False]
 
 
 def test_the_reviews_are_what_the_generator_gives(reference: ModuleType) -> None:
@@ -524,7 +582,7 @@ def test_the_solution_holds_the_references_answers(
     torch.testing.assert_close(solution["linear_attention"](q, k, v), expected)
     made = solution["ViT"](**ASKED)
     images = reference.with_patches_shuffled(1, 2, 28, 4)
-    assert reference.asked_vit_holds([made(images)], shapes_of(made)) is True
+    assert reference.asked_vit_holds([made(images)], shapes_of(made), {}) is True
 
 
 def test_the_solutions_models_are_right_on_what_is_withheld(

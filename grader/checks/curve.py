@@ -26,6 +26,8 @@ class Params(CheckParams):
     """How many numbers there must be at least."""
     falls_to: Annotated[float, Field(gt=0, lt=1)] | None = None
     """The mean of the last tenth is at most this share of the mean of the first tenth."""
+    lowest_falls_to: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """The lowest number is at most this share of that mean; afterwards it may rise again."""
     reaches: float | None = None
     """The mean of the last tenth is at most this."""
 
@@ -37,8 +39,8 @@ def asks(params: Params) -> str:
 
 def problems(params: Params, context: Context) -> Iterator[Problem]:
     """A check that anything passes."""
-    if params.falls_to is None and params.reaches is None:
-        yield ("of",), "expected falls_to or reaches, found neither"
+    if params.falls_to is params.lowest_falls_to is params.reaches is None:
+        yield ("of",), "expected falls_to, lowest_falls_to or reaches, found none"
     yield from no_mistakes(params)
 
 
@@ -86,13 +88,21 @@ def judge(params: Params, seen: Seen, context: Context) -> Finding:
     tenth = max(1, numbers.size // 10)
     first, last = float(numbers[:tenth].mean()), float(numbers[-tenth:].mean())
     moves = f"{params.of} goes from {first:.4g} to {last:.4g}"
-    # A share of the start also for curves that start below zero: by as much of its size.
-    if params.falls_to is not None and not last <= first - (1 - params.falls_to) * abs(first):
+    if params.falls_to is not None and not _is_share(last, first, params.falls_to):
         says = f"{moves}; it should fall to {params.falls_to:.0%} of its start."
+        return Finding(credit=0.0, says=says)
+    lowest, share = float(numbers.min()), params.lowest_falls_to
+    if share is not None and not _is_share(lowest, first, share):
+        says = f"{moves}; at its lowest it should be {share:.0%} of its start."
         return Finding(credit=0.0, says=says)
     if params.reaches is not None and not last <= params.reaches:
         return Finding(credit=0.0, says=f"{moves}; it should reach {params.reaches:g}.")
     return Finding(credit=1.0, says=f"{moves}.")
+
+
+def _is_share(number: float, start: float, share: float) -> bool:
+    """Whether a number is at most this share of the start; below zero, less by as much of it."""
+    return number <= start - (1 - share) * abs(start)
 
 
 def _numbers(value: Value) -> npt.NDArray[np.float64] | None:

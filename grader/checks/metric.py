@@ -86,16 +86,6 @@ def problems(params: Params, context: Context) -> Iterator[Problem]:
     yield from bad_inputs(params.build or {}, ("build",), context)
     if params.weights and params.build is None:
         yield ("weights",), "expected build too: the arguments of the class to be loaded"
-    if params.mistakes and not _is_captured(params, context):
-        says = "unknown key: mistakes are recognised only where data gives None as inputs"
-        yield ("mistakes",), says
-
-
-def _is_captured(params: Params, context: Context) -> bool:
-    try:
-        return _withheld(params, context, "").inputs is None
-    except ReferenceFault:
-        return False  # the rehearsal will say so
 
 
 def requests(params: Params, context: Context, check_id: str) -> dict[str, Request]:

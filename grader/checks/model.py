@@ -94,7 +94,7 @@ def requests(params: Params, context: Context, check_id: str) -> dict[str, Reque
         "training": for_training(params, inputs),
         "gradients": "gradients" in params.compare,
         "loss": params.loss,
-        "layers": bool(params.has),
+        "layers": bool(params.has or params.holds),
         "seed": context.inputs.seed(f"{check_id}/seed") % 2**31,
     }
     return {"model": asked}
@@ -272,7 +272,12 @@ def _unheld(params: Params, reply: Reply, seen: Seen, context: Context) -> Wrong
     """
     name, inputs = str(params.holds), seen.args("model", "inputs")
     shapes = {of: list(shape) for of, shape in reply.parameters.items()}
+    layers: dict[Value, Value] = {
+        path: {"classes": list(one.classes), "attributes": dict(one.attributes)}
+        for path, one in reply.modules.items()
+    }
     given = {"outputs": reply.outputs, "parameters": shapes, "count": reply.count}
+    given["modules"] = layers
     if len(reply.outputs) != len(inputs):
         return Wrong(says="The outputs cannot be looked at.")
     try:

@@ -41,6 +41,7 @@ class CausalSelfAttention(nn.Module):
         divisor: What scores are divided by; anything but sqrt(head size) is a mistake.
         weigh: How scores become weights; anything else is a mistake.
         split: How heads are cut; anything else is a mistake.
+        join: How they are put together again; anything else is a mistake.
     """
 
     mask: Tensor
@@ -52,6 +53,7 @@ class CausalSelfAttention(nn.Module):
         divisor: float | None = None,
         weigh: Weigh = causal_softmax,
         split: Split = split_heads,
+        join: Callable[[Tensor], Tensor] = join_heads,
     ) -> None:
         """Make the four linear layers with bias, and the mask (1, 1, block, block)."""
         super().__init__()
@@ -63,7 +65,7 @@ class CausalSelfAttention(nn.Module):
         self.register_buffer("mask", block.tril())
         self.n_head, self.rope = config.n_head, config.rope
         self.divisor = math.sqrt(size) if divisor is None else divisor
-        self.weigh, self.split = weigh, split
+        self.weigh, self.split, self.join = weigh, split, join
         if config.rope:
             cache = precompute_rotary_emb(size, config.block_size)
             self.register_buffer("rope_cache", cache, persistent=False)
@@ -83,7 +85,7 @@ class CausalSelfAttention(nn.Module):
             key = apply_rotary_emb(key, self.rope_cache)
         scores = query @ key.transpose(-2, -1) / self.divisor
         weights = self.weigh(scores, self.mask[..., : scores.shape[-2], : scores.shape[-1]])
-        mixed: Tensor = self.proj(join_heads(self.attn_drop(weights) @ value))
+        mixed: Tensor = self.proj(self.join(self.attn_drop(weights) @ value))
         return self.resid_drop(mixed)
 
 
@@ -107,6 +109,7 @@ class SynthesizerAttention(nn.Module):
         config: Sizes and dropout.
         activation: Applied to w1 x; anything but relu is a mistake.
         divisor: What scores are divided by; anything but one is a mistake.
+        shift: How much of b2 is added; anything but one is a mistake.
         weigh: How scores become weights; anything else is a mistake.
     """
 
@@ -118,6 +121,7 @@ class SynthesizerAttention(nn.Module):
         *,
         activation: Callable[[Tensor], Tensor] = torch.relu,
         divisor: float = 1.0,
+        shift: float = 1.0,
         weigh: Weigh = causal_softmax,
     ) -> None:
         """Make w1, value and proj with bias, w2 (head size, block - 1) and b2 (block - 1)."""
@@ -131,13 +135,13 @@ class SynthesizerAttention(nn.Module):
         block = torch.ones(1, 1, config.block_size, config.block_size, dtype=torch.bool)
         self.register_buffer("mask", block.tril())
         self.n_head, self.activation = config.n_head, activation
-        self.divisor, self.weigh = divisor, weigh
+        self.divisor, self.shift, self.weigh = divisor, shift, weigh
 
     def forward(self, x: Tensor) -> Tensor:
         """Attend within x: (B, T, n_embd) to the same shape, T below the block size."""
         length = x.shape[1]
         hidden = self.activation(split_heads(self.w1(x), self.n_head))
-        scores = (hidden @ self.w2 + self.b2)[..., :length] / self.divisor
+        scores = (hidden @ self.w2 + self.shift * self.b2)[..., :length] / self.divisor
         weights = self.weigh(scores, self.mask[..., :length, :length])
         value = split_heads(self.value(x), self.n_head)
         mixed: Tensor = self.proj(join_heads(self.attn_drop(weights) @ value))

@@ -21,6 +21,7 @@ UNKNOWN = "\ufffd"
 SHORTEST = 4
 #: Bounds for the masked share of many items: a quarter, and what rounding may make of it.
 LEAST_SHARE, MOST_SHARE = 0.17, 0.33
+WRONG_SHARE = "The masked span is not a quarter of the kept text on average."
 
 Item = tuple[Tensor, Tensor]
 Items = list[Item]
@@ -152,7 +153,7 @@ def wrong_item(item: Item, document: str, names: list[str], block_size: int) -> 
     """What is wrong with one item; empty when nothing is."""
     x, y = item
     if x.shape != (block_size - 1,) or y.shape != (block_size - 1,):
-        return "x and y have block_size - 1 tokens each."
+        return "x and y must have block_size - 1 tokens each."
     if not torch.equal(x[1:], y[:-1]):
         return "y is not x one place further on."
     parts = parts_of(text_of(x, y, names))
@@ -178,14 +179,20 @@ def wrong_as_many(items: list[Parts], document: str, block_size: int) -> str:
         return "The masked span begins at the same place; it is a random one."
     share = sum(len(p.masked) for p in items) / max(1, sum(len(p.kept) for p in items))
     if not LEAST_SHARE <= share <= MOST_SHARE:
-        return "The masked span is not a quarter of the kept text on average."
+        return WRONG_SHARE
     return ""
 
 
 def gives_items(result: Items, block_size: int) -> bool | str:
     """Whether all items have the right length, whatever is in them."""
     right = all(len(x) == len(y) == block_size - 1 for x, y in result)
-    return right or "x and y have block_size - 1 tokens each."
+    return right or "x and y must have block_size - 1 tokens each."
+
+
+def gives_pairs(result: Items) -> bool | str:
+    """Whether all items are two rows of one length; that they stay the same is seen elsewhere."""
+    right = all(len(item) == 2 and len(item[0]) == len(item[1]) > 1 for item in result)
+    return right or "x and y must be two rows of the same length."
 
 
 # Known mistakes
@@ -213,6 +220,15 @@ def corrupts_to_block_size(result: Items, block_size: int) -> bool:
     return all(len(x) == len(y) == block_size for x, y in result)
 
 
+def corrupts_with_span_inside(result: Items, data: str, idx: int) -> bool:
+    """Mistake: prefix MASK masked MASK suffix, with the span where it was."""
+    parts, document = all_parts(result, vocabulary(data)), data.split("\n")[idx]
+    # What stands second is called the suffix: read in the order in which they stand.
+    in_place = all(document.startswith(one.prefix + one.suffix + one.masked) for one in parts)
+    is_inside = any(one.suffix and one.masked for one in parts)  # or else it was at the end
+    return is_inside and in_place and len(parts) == len(result)
+
+
 def corrupts_with_one_mask(result: Items, data: str) -> bool:
     """Mistake: a single MASK, so nothing tells the suffix from the masked span."""
     return all(text_of(x, y, vocabulary(data)).count(MASK_CHAR) == 1 for x, y in result)
@@ -228,3 +244,13 @@ def corrupts_too_much(result: Items, data: str) -> bool:
     parts = all_parts(result, vocabulary(data))
     kept = sum(len(one.kept) for one in parts)
     return kept > 0 and sum(len(one.masked) for one in parts) / kept > 0.45
+
+
+def corrupts_by_another_share(result: Items, data: str, block_size: int, idx: int) -> bool:
+    """Mistake: all is right but the share that is masked, which is no quarter, nor nothing."""
+    document, names = data.split("\n")[idx], vocabulary(data)
+    if any(wrong_item(item, document, names, block_size) for item in result):
+        return False
+    parts = all_parts(result, names)
+    masks = sum(bool(one.masked) for one in parts) > len(parts) / 2
+    return masks and wrong_as_many(parts, document, block_size) == WRONG_SHARE

@@ -136,6 +136,14 @@ class GPT(nn.Module):
         return logits
 
 
+def padded_targets(seed: int, vocab_size: int, batch: int, length: int) -> Tensor:
+    """Draw targets (batch, length), the last third of each row padding."""
+    generator = torch.Generator().manual_seed(seed)
+    targets = torch.randint(1, vocab_size, (batch, length), generator=generator)
+    targets[:, length - length // 3 :] = PADDING
+    return targets
+
+
 def inner(config: GPTConfig) -> GPTConfig:
     """The configuration of the blocks between: a perceiver's are as short as its bottleneck."""
     return replace(config, block_size=config.bottleneck_dim) if config.perceiver else config

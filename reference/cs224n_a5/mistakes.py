@@ -74,6 +74,16 @@ def attention_of_interleaved_heads(config: GPTConfig) -> CausalSelfAttention:
     return CausalSelfAttention(config, split=interleave_heads)
 
 
+def join_interleaved_heads(x: Tensor) -> Tensor:
+    """Put interleaved heads' columns back in their places: (B, heads, T, size) to (B, T, width)."""
+    return x.permute(0, 2, 3, 1).flatten(start_dim=2)
+
+
+def attention_of_scattered_heads(config: GPTConfig) -> CausalSelfAttention:
+    """Mistake: the heads' columns are interleaved, and put back in the same way."""
+    return CausalSelfAttention(config, split=interleave_heads, join=join_interleaved_heads)
+
+
 def gpt_without_scale(config: GPTConfig) -> GPT:
     """Mistake: scores are not divided at all."""
     return GPT(config, attention_without_scale)
@@ -92,6 +102,38 @@ def gpt_that_looks_ahead(config: GPTConfig) -> GPT:
 def gpt_without_mask(config: GPTConfig) -> GPT:
     """Mistake: later keys are not masked."""
     return GPT(config, attention_without_mask)
+
+
+def gpt_masked_after_softmax(config: GPTConfig) -> GPT:
+    """Mistake: the attention's mask comes after its softmax."""
+    return GPT(config, attention_masked_after_softmax)
+
+
+def gpt_softmax_over_queries(config: GPTConfig) -> GPT:
+    """Mistake: the attention's weights sum to one over the queries."""
+    return GPT(config, attention_softmax_over_queries)
+
+
+def gpt_of_interleaved_heads(config: GPTConfig) -> GPT:
+    """Mistake: the columns of the attention's heads are interleaved."""
+    return GPT(config, attention_of_interleaved_heads)
+
+
+def gpt_of_scattered_heads(config: GPTConfig) -> GPT:
+    """Mistake: they are interleaved, and put back in the same way."""
+    return GPT(config, attention_of_scattered_heads)
+
+
+class GPTThatCountsPadding(GPT):
+    """Mistake: the loss counts the padding, too."""
+
+    def forward(self, idx: Tensor, targets: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        """Score as asked, and take the mean over all places."""
+        logits, _ = super().forward(idx)
+        if targets is None:
+            return logits, None
+        loss = torch.nn.functional.cross_entropy(logits.flatten(end_dim=1), targets.flatten())
+        return logits, loss
 
 
 class GPTWithoutPositions(GPT):
@@ -135,6 +177,17 @@ def synthesizer_with_scale(config: GPTConfig) -> SynthesizerAttention:
     return SynthesizerAttention(config, divisor=math.sqrt(head_size(config)))
 
 
+def synthesizer_with_scaled_hidden(config: GPTConfig) -> SynthesizerAttention:
+    """Mistake: relu(w1 x) is divided by sqrt(head size), before b2 is added."""
+    root = math.sqrt(head_size(config))
+    return SynthesizerAttention(config, activation=lambda x: torch.relu(x) / root)
+
+
+def synthesizer_without_b2(config: GPTConfig) -> SynthesizerAttention:
+    """Mistake: b2 is not added."""
+    return SynthesizerAttention(config, shift=0.0)
+
+
 def rotary_with_growing_angles(dim: int, max_positions: int) -> Tensor:
     """Mistake, printed in one year's sheet: theta_i = 10000^(+2(i-1)/dim)."""
     return rotary_of(10000.0 ** (torch.arange(0, dim, 2) / dim), torch.arange(max_positions))
@@ -167,6 +220,22 @@ def rotated_backwards(x: Tensor, rope_cache: Tensor) -> Tensor:
     cos, sin = rope_cache[: x.shape[-2]].unbind(dim=-1)
     first, second = x[..., 0::2], x[..., 1::2]
     turned = [first * cos + second * sin, second * cos - first * sin]
+    return torch.stack(turned, dim=-1).flatten(start_dim=-2)
+
+
+def rotated_with_second_sign_wrong(x: Tensor, rope_cache: Tensor) -> Tensor:
+    """Mistake: (x1 cos - x2 sin, x2 cos - x1 sin), which is no rotation."""
+    cos, sin = rope_cache[: x.shape[-2]].unbind(dim=-1)
+    first, second = x[..., 0::2], x[..., 1::2]
+    turned = [first * cos - second * sin, second * cos - first * sin]
+    return torch.stack(turned, dim=-1).flatten(start_dim=-2)
+
+
+def rotated_with_first_sign_wrong(x: Tensor, rope_cache: Tensor) -> Tensor:
+    """Mistake: (x1 cos + x2 sin, x1 sin + x2 cos), which is no rotation."""
+    cos, sin = rope_cache[: x.shape[-2]].unbind(dim=-1)
+    first, second = x[..., 0::2], x[..., 1::2]
+    turned = [first * cos + second * sin, first * sin + second * cos]
     return torch.stack(turned, dim=-1).flatten(start_dim=-2)
 
 

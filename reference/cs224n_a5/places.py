@@ -107,15 +107,21 @@ def london_baseline(pairs: list[Pair]) -> float:
     return 100 * london_count(pairs) / len(pairs)
 
 
+def plain(place: str) -> str:
+    """A place without what is around it: spaces, a full stop, capital letters."""
+    return place.strip().rstrip(".").strip().casefold()
+
+
 def percent_right(predictions: list[str], labels: list[str]) -> float:
-    """How many percent of the predictions are the place itself; spaces around do not count."""
-    right = sum(seen.strip() == place for seen, place in zip(predictions, labels, strict=True))
+    """How many percent of the predictions are the place, in capital letters or not."""
+    pairs = zip(predictions, labels, strict=True)
+    right = sum(plain(seen) == plain(place) for seen, place in pairs)
     return 100 * right / len(labels)
 
 
 def predicts_london_only(predictions: list[str], labels: list[str]) -> bool:
     """Mistake: the baseline's answer for everybody."""
-    return all(seen.strip() == LONDON for seen in predictions)
+    return all(plain(seen) == plain(LONDON) for seen in predictions)
 
 
 def predicts_questions(predictions: list[str], labels: list[str]) -> bool:

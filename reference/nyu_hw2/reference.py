@@ -12,6 +12,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -54,6 +55,7 @@ __all__ = [
     "linear_attention_with_a_scaled_softmax",
     "linear_attention_with_a_softmax",
     "predict_sentiment",
+    "predicts_the_opposite",
     "rnn_output",
     "rnn_output_adding_the_state",
     "rnn_output_as_a_decision",
@@ -79,6 +81,8 @@ __all__ = [
 
 WITHHELD_IMAGES = 400
 WITHHELD_REVIEWS = 400
+TELLS = 0.7
+"""Accuracy from which on a model can tell good from bad."""
 TRAINING_SEED = 20240325
 TRAINING_REVIEWS = 2400
 """The last 400 of them are for validation."""
@@ -248,6 +252,11 @@ def uses_positions(outputs: Sequence[Tensor]) -> bool | str:
     """
     for scores in outputs:
         images, shuffled = scores.detach().double().chunk(2)
+        if (images - images[:1]).abs().max() <= 1e-4 * images.abs().max():
+            return (
+                "Different images get the same scores: nothing of the image reaches them. "
+                "Does the attention run over the batch (batch_first)?"
+            )
         if (images - shuffled).abs().max() <= 1e-4 * images.abs().max():
             return (
                 "Shuffling the patches of an image changes nothing: "
@@ -257,17 +266,86 @@ def uses_positions(outputs: Sequence[Tensor]) -> bool | str:
 
 
 def asked_vit_holds(
-    outputs: Sequence[Tensor], parameters: Mapping[str, Sequence[int]]
+    outputs: Sequence[Tensor],
+    parameters: Mapping[str, Sequence[int]],
+    modules: Mapping[str, Mapping[str, Any]],
 ) -> bool | str:
-    """Whether a ViT of the asked sizes has 6 layers of dim 64 and mlp_dim 128, and positions."""
-    return has_layers(parameters, depth=6, dim=64, mlp_dim=128) or uses_positions(outputs)
+    """Whether a ViT of the asked sizes has its layers, heads and 49 + 1 tokens, and positions."""
+    return (
+        has_layers(parameters, depth=6, dim=64, mlp_dim=128)
+        or has_heads(modules, heads=4)
+        or has_patches(parameters, count=49, dim=64, mlp_dim=128)
+        or has_class_token(parameters, count=49, dim=64)
+        or uses_positions(outputs)
+    )
 
 
 def small_vit_holds(
-    outputs: Sequence[Tensor], parameters: Mapping[str, Sequence[int]]
+    outputs: Sequence[Tensor],
+    parameters: Mapping[str, Sequence[int]],
+    modules: Mapping[str, Mapping[str, Any]],
 ) -> bool | str:
-    """Whether another ViT has the 2 layers of dim 32 and mlp_dim 48 that were asked for."""
-    return has_layers(parameters, depth=2, dim=32, mlp_dim=48) or uses_positions(outputs)
+    """Whether another ViT has the 2 layers of dim 32 and mlp_dim 48, and the 2 heads, asked for."""
+    return (
+        has_layers(parameters, depth=2, dim=32, mlp_dim=48)
+        or has_heads(modules, heads=2)
+        or has_patches(parameters, count=16, dim=32, mlp_dim=48)
+        or uses_positions(outputs)
+    )
+
+
+def has_heads(modules: Mapping[str, Mapping[str, Any]], heads: int) -> str | None:
+    """Say if torch's own attentions have another number of heads; None where there are none."""
+    held = {
+        layer["attributes"].get("num_heads")
+        for layer in modules.values()
+        if "MultiheadAttention" in layer["classes"]
+    }
+    if not held or heads in held:
+        return None
+    return f"Built with heads={heads}, no attention in it has {heads} heads."
+
+
+def tables(parameters: Mapping[str, Sequence[int]], dim: int) -> set[int]:
+    """Numbers of rows of all parameters that hold several rows of `dim` numbers."""
+    shapes = [tuple(shape) for shape in parameters.values()]
+    found = {s[-2] for s in shapes if len(s) > 1 and s[-1] == dim and set(s[:-2]) <= {1}}
+    return found - {1}
+
+
+def has_patches(
+    parameters: Mapping[str, Sequence[int]], count: int, dim: int, mlp_dim: int
+) -> str | None:
+    """Say if learned positions are those of fewer, larger patches, with a class token.
+
+    Only where it is sure: there is no table of as many rows as patches, or more, and one of 5 or 17
+    rows, which nothing else has. Positions may also be fixed, or be learned by row and column.
+    """
+    found = tables(parameters, dim)
+    other = {rows for rows in (5, 17) if rows in found and rows < count}
+    # Linear layers are no positions: their rows are queries, keys and values, or mlp_dim.
+    large = {rows for rows in found if rows >= count and rows % dim and rows != mlp_dim}
+    if not other or large:
+        return None
+    return f"There should be {count} patches; the learned positions are those of {max(other) - 1}."
+
+
+def has_class_token(parameters: Mapping[str, Sequence[int]], count: int, dim: int) -> str | None:
+    """Say if learned positions are those of patches alone, and nothing can be a class token.
+
+    Args:
+        parameters: Shapes by name.
+        count: How many patches there are.
+        dim: Width of a token.
+    """
+    found = tables(parameters, dim)
+    if count not in found or count + 1 in found:
+        return None
+    for name, shape in parameters.items():
+        own = name.split(".")[-1] not in ("weight", "bias", "in_proj_bias")
+        if np.prod(shape) == dim and (own or (len(shape) > 1 and shape[-1] == dim)):
+            return None
+    return f"There is no class token: the learned positions are those of {count} patches alone."
 
 
 def has_layers(
@@ -395,3 +473,8 @@ def withheld_reviews(seed: int) -> tuple[list[str], Tensor]:
 def sentiment_accuracy(predictions: Tensor, labels: Tensor) -> float:
     """The share of sentences whose probability lies on the right side of one half."""
     return ((predictions.flatten() > 0.5).long() == labels).double().mean().item()
+
+
+def predicts_the_opposite(predictions: Tensor, labels: Tensor) -> bool:
+    """Mistake: the probability that a sentence is negative, of a model that can tell."""
+    return sentiment_accuracy(1 - predictions.double(), labels) >= TELLS
