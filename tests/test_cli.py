@@ -231,7 +231,7 @@ def test_check_of_something_that_is_no_notebook(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals work otherwise on Windows")
 def test_an_interrupt_keeps_what_is_finished_and_says_how_to_go_on(tmp_path: Path) -> None:
-    make_course(tmp_path, s01=SOLUTION, s02=["import time\ntime.sleep(4)", *SOLUTION])
+    make_course(tmp_path, s01=SOLUTION, s02=["import time", *["time.sleep(3)"] * 4, *SOLUTION])
     command = [sys.executable, "-m", "grader", "run", "submissions", "--jobs", "1"]
     command += ["--sandbox", "process", "--trust-students"]
     env = {**os.environ, "PYTHONUNBUFFERED": "1"}

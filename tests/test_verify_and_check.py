@@ -218,7 +218,8 @@ def answers_of(assignment: Assignment) -> list[str]:
         equals = getattr(params, "equals", None)
         found += [equals] if isinstance(equals, str) else []
         for name in ("reference", "data"):
-            found += [getattr(params, name)] if getattr(params, name, None) else []
+            of = getattr(params, name, None)
+            found += [of] if of and of != params.of else []  # what is asked for is no secret
         found += [str(item) for item in getattr(params.of, "items", ())]
     return [text for text in found if len(text) > 3]
 
