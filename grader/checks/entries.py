@@ -50,7 +50,8 @@ def asks(params: Params) -> str:
     formula = f"a formula in {symbols}" if symbols else "a formula"
     match params.equals:
         case dict() as entries:
-            return f"a dict with the keys {', '.join(entries)}, each {formula}"
+            keys = ", ".join(f"({key})" if "," in key else key for key in entries)
+            return f"a dict with the keys {keys}, each {formula}"
         case list() as entries:
             return f"a list of {len(entries)} formulas" + (f" in {symbols}" if symbols else "")
     return formula
