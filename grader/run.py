@@ -145,6 +145,9 @@ def _report(
         scores = publisher.published(scores, handed.students)
     lines = write_reports(scores, handed.students, assignment.rubric, out)
     to_grade = desk.write(out)
+    if desk.kept:
+        says = "written.csv was filled in since it was written; it is kept as"
+        console.print(f"[yellow]{says}[/] {desk.kept}: grader grades import", highlight=False)
     summary(console, f"{assignment.slug}: {assignment.rubric.title}", lines)
     _renamed([line.student for line in lines], console)
     left_out = len(handed.students) - len(lines)

@@ -288,11 +288,12 @@ def test_a_grade_takes_the_place_of_what_waits() -> None:
     assert concluded(score_of(SAME)) == score_of(SAME).questions[0].checks[0].conclusion
 
 
-def test_a_grade_survives_other_blanks_and_changes_elsewhere() -> None:
+def test_a_grade_survives_other_blanks_and_no_other_words() -> None:
     grade = grade_of(ROWS[0], "0.5", comment="Say why.")
     says = Finding(credit=0.5, says="Say why.")
     assert concluded(score_of("Because  it\nis parallel.", "s2"), grade) == says
-    assert concluded(score_of("Read in other words by a later grader.", "s1"), grade) == says
+    # The same file, but another place in it, as after a rubric's change of headings.
+    assert isinstance(concluded(score_of("What stands under 1d.", "s1"), grade), Pending)
 
 
 def test_a_grade_for_other_words_is_kept_but_counts_no_more() -> None:

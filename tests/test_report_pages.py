@@ -103,7 +103,7 @@ def test_what_is_hidden_is_for_staff(tmp_path: Path, symbolic: Symbolic) -> None
     ]
     assert "mask(n=4)" in staff.text
     assert "mask(n=4)" not in student.text
-    assert "expected 2, found 7" in staff.text
+    assert "Expected 2, found 7" in staff.text
     assert "found 7" not in student.text
     assert "This page holds expected values: do not hand it out." in staff.text
     assert not [

@@ -9,10 +9,12 @@ import pytest
 from click.testing import CliRunner
 from small_course import notebook, write
 
+from grader.assignment import read_rubric
 from grader.checks import KINDS
 from grader.checks.base import Released
 from grader.cli import grader
 from grader.course import Course
+from grader.grades.desk import Desk
 from grader.symbolic import Symbolic
 
 RUBRIC = """\
@@ -248,3 +250,24 @@ def test_a_rubric_says_what_is_wrong_with_reads(root: Path) -> None:
     assert "written.reads: expected table or formulas, found neither" in command("score")[1]
     path.write_text(RUBRIC.replace("writeup: true", "writeup: false"))
     assert "expected a heading of the template, found '4a'; writeup: true" in command("score")[1]
+
+
+def test_a_sheet_that_was_filled_in_is_put_aside_before_a_new_one_is_written(
+    tmp_path: Path,
+) -> None:
+    write(tmp_path / "hw.yaml", RUBRIC)
+    rubric = read_rubric(tmp_path / "hw.yaml", "hw.yaml")
+
+    def desk() -> Desk:
+        made = Desk(tmp_path / ".grader", rubric)
+        made.write(tmp_path)
+        return made
+
+    desk()
+    sheet = tmp_path / "hw" / "written.csv"
+    assert desk().kept is None
+    sheet.write_text(sheet.read_text() + "s01,1b,,1,0.5,well\n")
+    kept = desk().kept
+    assert kept is not None
+    assert "0.5,well" in kept.read_text()
+    assert "0.5,well" not in sheet.read_text()

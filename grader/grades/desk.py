@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from grader.errors import StoreFault
 from grader.grades.rows import Grade, Waiting, graded, waiting
 from grader.grades.store import open_grades
 from grader.report.written import write_written
@@ -29,6 +31,8 @@ class Desk:
         self._state = state
         self._rubric = rubric
         self._waiting: list[Waiting] = []
+        self.kept: Path | None = None
+        """Where a filled-in sheet was put before a new one took its place."""
         with open_grades(state) as grades:
             self._grades: dict[str, Grade] = grades.current(rubric.assignment)
 
@@ -44,7 +48,34 @@ class Desk:
         Raises:
             StoreFault: something could not be written.
         """
+        sheet = out / self._rubric.assignment / "written.csv"
+        where = hashlib.sha256(str(sheet.resolve()).encode()).hexdigest()[:16]
+        note = self._state / "written" / f"{where}.sha256"
+        self.kept = _kept(sheet, note)
         write_written(self._waiting, self._rubric, out)
+        note.parent.mkdir(parents=True, exist_ok=True)
+        note.write_text(_digest(sheet))
         with open_grades(self._state) as grades:
             grades.expect(self._rubric.assignment, (one.row for one in self._waiting))
         return sum(one.holds is None for one in self._waiting)
+
+
+def _kept(sheet: Path, note: Path) -> Path | None:
+    """Put a sheet aside that somebody has filled in since it was written; where it is now.
+
+    Raises:
+        StoreFault: it could not be put aside, so a new one must not take its place.
+    """
+    if not sheet.is_file() or (note.is_file() and note.read_text() == _digest(sheet)):
+        return None
+    aside = sheet.with_name(f"written-{_digest(sheet)[:8]}.csv")
+    try:
+        sheet.replace(aside)
+    except OSError as error:
+        says = "holds what somebody filled in, and could not be put aside"
+        raise StoreFault(f"{sheet} {says}: {error.strerror}") from error
+    return aside
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

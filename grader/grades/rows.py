@@ -18,10 +18,9 @@ DIGITS = 16
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Version:
-    """What a grade was given for: it holds while either digest is still the same.
+    """What a grade was given for: it holds while the text is the same.
 
-    The text's own digest, because the rest of a submission may change; the submission's, because a
-    later version of the grader may read the same file in other words.
+    The submission's digest stands in where there is no text to compare.
     """
 
     text: str
@@ -46,8 +45,9 @@ class Version:
 
     def holds(self, other: Version) -> bool:
         """Whether what was said of one may be said of the other."""
-        same_text = bool(self.text) and self.text == other.text
-        return same_text or (bool(self.submission) and self.submission == other.submission)
+        if self.text and other.text:
+            return self.text == other.text
+        return bool(self.submission) and self.submission == other.submission
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -67,6 +67,11 @@ def read_sheet(path: Path, shown: str, known: Sequence[str]) -> Sheet:
         raise InputError(f"{shown}:1: expected a header with the columns of a sheet, found nothing")
     (header, names), *rest = records
     columns = tuple(map(_column, names))
+    for number, cells in rest:
+        if any(cell.strip() for cell in cells[len(columns) :]):
+            says = f"expected {len(columns)} cells, found {len(cells)}"
+            hint = "is a decimal comma not in quotes?"
+            raise InputError(f"{shown}:{number + skipped}: {says}: {hint}")
     lines = (
         Line(number + skipped, dict(zip(columns, cells, strict=False))) for number, cells in rest
     )
