@@ -96,13 +96,13 @@ def check(path: Path, told: dict[str, Any], sandbox: Sandbox, symbolic: Symbolic
 def _of_the_best(lines: list[Line]) -> Iterator[Line]:
     """The same lines without those of alternatives that the student did not choose.
 
-    Which one was chosen is what has most in order, the first of equals.
+    Which one was chosen is what has the largest share in order, the first of equals.
     """
-    fine: dict[str, dict[str, int]] = {}
+    fine: dict[str, dict[str, float]] = {}
     for line in lines:
         question, _, alternative = line.question.partition("/")
-        tried = fine.setdefault(question, {})
-        tried[alternative] = tried.get(alternative, 0) + line.ok
+        tried = [other.ok for other in lines if other.question == line.question]
+        fine.setdefault(question, {})[alternative] = sum(tried) / len(tried)
     for line in lines:
         question, _, alternative = line.question.partition("/")
         if alternative == max(fine[question], key=fine[question].__getitem__):

@@ -173,7 +173,7 @@ def _counted(params: Params, seen: Seen) -> Conclusion:
     return Finding(
         credit=0.0,
         says=f"{params.of} is not the number of parameters of any {of} that there is.",
-        detail=f"Found {number:.15g}, expected one of {held}.",
+        detail=f"Found {describe(seen.observations['value'].value)}, expected one of {held}.",
     )
 
 
