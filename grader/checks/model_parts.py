@@ -11,7 +11,7 @@ import numpy as np
 from grader.checks.model_reply import Reply, Wrong
 from grader.checks.model_runs import Change
 from grader.checks.model_settings import Params, Rename
-from grader.compare import compare
+from grader.compare import compare, holds_finite
 from grader.compare.words import count, noun
 from grader.values import Opaque, Tensor, Value
 
@@ -267,22 +267,10 @@ def is_mistake(
     if params.inputs and {"outputs", "gradients"} & {*params.compare}:
         outputs = mistake["outputs"]
         found = compare(reply.outputs, outputs, rtol=params.rtol, atol=params.atol, equal_nan=True)
-        return found is None and _holds_number(outputs)
+        return found is None and holds_finite(outputs)
     differs = wrong_shapes
     if "parameters" in params.compare:
         differs = wrong_parameters
     elif "count" in params.compare and params.count is None:
         differs = wrong_count
     return differs(params, reply, mistake) is None and differs(params, reply, right) is not None
-
-
-def _holds_number(value: Value) -> bool:
-    """Whether there is any number in a value that is finite."""
-    match value:
-        case Tensor():
-            return bool(np.isfinite(value.array).any())
-        case list() | tuple():
-            return any(map(_holds_number, value))
-        case dict():
-            return any(map(_holds_number, value.values()))
-    return isinstance(value, int | float | complex) and bool(np.isfinite(value))
