@@ -130,8 +130,9 @@ def test_curve(given: Any, expected: tuple[float, str]) -> None:
     assert says(judge("curve", CURVE, seen_of(value(given)))) == expected
 
 
-def test_a_curve_of_negative_numbers_must_still_fall() -> None:
-    assert says(judge("curve", CURVE, seen_of(value([-1.0, -1.0, -1.0]))))[0] == 0.0
+@pytest.mark.parametrize("level", [-1.0, 0.0, -0.0])
+def test_a_curve_without_a_share_to_fall_to_must_still_fall(level: float) -> None:
+    assert says(judge("curve", CURVE, seen_of(value([level] * 3))))[0] == 0.0
 
 
 LOWEST = {"of": "losses", "steps": 3, "lowest_falls_to": 0.5}

@@ -101,8 +101,11 @@ def judge(params: Params, seen: Seen, context: Context) -> Finding:
 
 
 def _is_share(number: float, start: float, share: float) -> bool:
-    """Whether a number is at most this share of the start; below zero, less by as much of it."""
-    return number <= start - (1 - share) * abs(start)
+    """Whether a number is at most this share of the start; below zero, less by as much of it.
+
+    A start of zero has no share to fall to, but what stays there has not fallen.
+    """
+    return number <= start - (1 - share) * abs(start) and (share >= 1 or number < start)
 
 
 def _numbers(value: Value) -> npt.NDArray[np.float64] | None:
