@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from attack_table import AttackTable
 from boxes import Opener
 
 from grader.sandbox import bubblewrap, docker
@@ -14,6 +16,21 @@ from grader.sandbox.base import Sandbox
 from grader.sandbox.bubblewrap import BubblewrapSandbox
 from grader.sandbox.docker import DockerSandbox
 from grader.sandbox.process import ProcessSandbox
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Options for the table of attacks."""
+    says = "write what the tests with the mark `threat` show to this file"
+    parser.addoption("--attacks-table", type=Path, metavar="FILE", help=says)
+    says = "fail if this file says something else than these tests show"
+    parser.addoption("--check-attacks-table", type=Path, metavar="FILE", help=says)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Collect results where a table is asked for."""
+    write, check = config.getoption("--attacks-table"), config.getoption("--check-attacks-table")
+    if write or check:
+        config.pluginmanager.register(AttackTable(write, check))
 
 
 def require(name: str, reason: str) -> None:

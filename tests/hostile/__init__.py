@@ -1,0 +1,1 @@
+"""What hostile students try, run for real: see docs/security.md."""
