@@ -204,3 +204,69 @@ def test_endless_data_is_left_out_and_costs_nothing_else() -> None:
     lines = seen[FIGURES][0]["axes"][0]["lines"]
     assert lines[0]["y"] is None
     assert lines[1]["y"].array.tolist() == [1.0, 2.0]
+
+
+SAVING = """\
+import matplotlib.pyplot as plt
+plt.plot([3.0, 2.0, 1.0]); plt.title("Saved loss")
+plt.savefig("loss.png"); plt.close()
+plt.plot([9.0]); plt.title("Scratch")
+plt.close()
+figure, axes = plt.subplots()
+axes.plot([5.0]); axes.set_title("Both"); figure.savefig("both.png")
+plt.show()
+"""
+OBJECT = """\
+from matplotlib.figure import Figure
+alone = Figure()
+axes = alone.add_subplot(); axes.plot([7.0]); axes.set_title("Alone")
+alone.savefig("alone.png")
+"""
+
+
+def titles(figures: Any) -> list[str]:
+    return [figure["axes"][0]["title"] for figure in figures]
+
+
+def test_a_figure_that_is_saved_and_closed_is_read_and_a_scratch_is_not(tmp_path: Path) -> None:
+    again = "axes.plot([6.0]); alone.savefig('alone.png')"
+    ran = run_guest(SAVING, OBJECT, again, probes=[ask("figures", FIGURES)], cwd=tmp_path)
+    assert ran.statuses == ["ok"] * 3, ran.receipts
+    seen = ran.seen()[FIGURES]
+    assert titles(seen) == ["Saved loss", "Both", "Alone"]
+    lines = [[line["y"].array.tolist() for line in f["axes"][0]["lines"]] for f in seen]
+    assert lines == [[[3.0, 2.0, 1.0]], [[5.0]], [[7.0], [6.0]]]
+
+
+def test_films_and_pictures_take_no_room_from_curves(tmp_path: Path) -> None:
+    film = "import matplotlib.pyplot as plt, io\nfor n in range(60):\n    plt.plot(range(9000))\n"
+    film += "    plt.title(f'Frame {n}'); plt.savefig(io.BytesIO(), dpi=10); plt.close()"
+    images = "import numpy as np\nfigure, all = plt.subplots(1, 3)\n"
+    images += "for one in all: _ = one.imshow(np.ones((600, 600)))\n"
+    images += "_ = all[0].plot([3.0, 2.0]); _ = all[0].set_title('Pictures')\nplt.show()"
+    curve = "plt.plot([2.0, 1.0]); plt.title('Loss')"
+    ran = run_guest(film, images, curve, probes=[ask("figures", FIGURES)], cwd=tmp_path)
+    seen = ran.seen()[FIGURES]
+    names = titles(seen)
+    assert (names[:2], names[-2:]) == (["Frame 0", "Frame 1"], ["Pictures", "Loss"])
+    assert len(seen) == guest_figures.MAX_FIGURES["saved"] + 2
+    pictures, loss = seen[-2:]
+    assert [one["images"][0] is None for one in pictures["axes"]] == [False, False, True]
+    assert pictures["axes"][0]["lines"][0]["y"].array.tolist() == [3.0, 2.0]
+    assert loss["axes"][0]["lines"][0]["y"].array.tolist() == [2.0, 1.0]
+
+
+def test_a_gallery_full_of_saved_figures_takes_one_that_is_shown_later() -> None:
+    figure = pytest.importorskip("matplotlib.figure")
+    gallery = guest_figures.Gallery()
+    room = guest_figures.MAX_FIGURES["saved"]
+    made = [figure.Figure() for _ in range(room + 2)]
+    for number, one in enumerate(made):
+        one.add_subplot().set_title(str(number))
+        gallery.save(one)
+    assert titles(gallery.everything()) == [str(number) for number in range(room)]
+    gallery.notice(made[3])
+    gallery.notice(made[room + 1])
+    gallery.save(made[room])
+    shown = [*range(room), room + 1, room]
+    assert titles(gallery.everything()) == [str(number) for number in shown]

@@ -13,6 +13,7 @@ from asking import Asked, Asker, found, ok, raiser, said
 from safetensors.torch import save_file
 
 from grader.errors import ReferenceFault
+from grader.guest import predicting
 from grader.values import Tensor
 
 REFERENCE = """\
@@ -295,7 +296,7 @@ class Scores(torch.nn.Module):
 def handed_in(
     ask: Asker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[[dict[str, torch.Tensor]], Asked]:
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(predicting, "FOLDER", tmp_path)
 
     def hand_in(weights: dict[str, torch.Tensor]) -> Asked:
         if weights:

@@ -155,6 +155,12 @@ def test_what_could_not_be_measured_is_left_to_a_person(asked: Asked) -> None:
         ({"stopped": ""}, "The measurement's reply makes no sense."),
         ({"stopped": "bored"}, "The measurement's reply makes no sense."),
         ({"at": 7}, "The measurement's reply makes no sense."),
+        ({"at": 256}, "The measurement's reply makes no sense."),
+        ({"at": 4096}, "The measurement's reply makes no sense."),
+        (
+            {"at": 256, "stopped": "memory", "measured": [[64, 0.1, 3 * MIB], [256, 0.1, 5 * MIB]]},
+            "The measurement's reply makes no sense.",
+        ),
         ({"limit": 0}, "The measurement's reply makes no sense."),
         ({"error": "all"}, "The measurement's reply makes no sense."),
     ],

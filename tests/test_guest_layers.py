@@ -12,6 +12,7 @@ from guest_driver import Put, ask, capture, run_guest, tensor
 from safetensors.torch import save, save_file
 from torch import nn
 
+from grader.guest import predicting
 from grader.values import Made, Value
 
 
@@ -296,7 +297,7 @@ class Scores(nn.Module):
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working folder, as the sandbox has one."""
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(predicting, "FOLDER", tmp_path)
     return tmp_path
 
 

@@ -15,7 +15,7 @@ def linear(q, k, v):
     return q @ (k.T @ v) / (q @ k.sum(0))[:, None]
 """
 CELL = """\
-import os, time, torch
+import os, threading, time, torch
 
 def linear(q, k, v):
     print("working")
@@ -39,6 +39,16 @@ def slow(q, k, v):
     for i in range(len(q)):
         for j in range(i):
             pass
+    return v
+
+def numpy(q, k, v):
+    q, k, v = (x.numpy() for x in (q, k, v))
+    return torch.from_numpy(q @ (k.T @ v) / (q @ k.sum(0))[:, None])
+
+def threaded(q, k, v):
+    thread = threading.Thread(target=slow, args=(q, k, v))
+    thread.start()
+    thread.join()
     return v
 
 def hog(q, k, v):
@@ -68,7 +78,18 @@ SETTINGS: dict[str, Any] = {
     "at_most": {"time": 1, "memory": 1},
     "reference": "linear",
 }
-NAMES = ("linear", "causal", "loop", "quadratic", "slow", "hog", "raises", "dies", "sleeps")
+NAMES: tuple[str, ...] = (
+    "linear",
+    "causal",
+    "loop",
+    "numpy",
+    "quadratic",
+    "slow",
+    "threaded",
+    "hog",
+    "raises",
+)
+NAMES += ("dies", "sleeps")
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +115,7 @@ def judged(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Conclusion]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["linear", "causal", "loop"])
+@pytest.mark.parametrize("name", ["linear", "causal", "loop", "numpy"])
 def test_linear_growth_passes(judged: dict[str, Conclusion], name: str) -> None:
     finding = judged[name]
     assert isinstance(finding, Finding)
@@ -102,7 +123,7 @@ def test_linear_growth_passes(judged: dict[str, Conclusion], name: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["quadratic", "slow", "hog"])
+@pytest.mark.parametrize("name", ["quadratic", "slow", "threaded", "hog"])
 def test_quadratic_growth_fails(judged: dict[str, Conclusion], name: str) -> None:
     finding = judged[name]
     assert isinstance(finding, Finding)
@@ -126,3 +147,42 @@ def test_what_breaks_off_says_where(judged: dict[str, Conclusion], name: str, sa
 def test_a_name_that_is_not_there_is_missing() -> None:
     probe = ask("scaling", "nothing", sizes=[1, 2, 3], cases=[{}, {}, {}])
     assert run_guest("x = 1", probes=[probe]).seen() == {"nothing": ("missing", "")}
+
+
+BURNING = """\
+import os, subprocess, sys, threading, time
+
+def burn(n):
+    until = time.process_time() + n / 1000
+    while time.process_time() < until:
+        pass
+
+def thread(n):
+    one = threading.Thread(target=burn, args=(n,))
+    one.start()
+    one.join()
+
+def fork(n):
+    pid = os.fork()
+    if not pid:
+        burn(n)
+        os._exit(0)
+    os.waitpid(pid, 0)
+
+def program(n):
+    subprocess.run([sys.executable, "-c", f"for _ in range({n * 100_000}): pass"])
+
+def sleep(n):
+    time.sleep(n / 1000)
+"""
+
+
+def test_time_of_threads_and_processes_counts_and_sleep_does_not() -> None:
+    asked: dict[str, Any] = {"sizes": [20, 60], "cases": [{"n": 20}, {"n": 60}]}
+    names = ("thread", "fork", "program", "sleep")
+    ran = run_guest(BURNING, probes=[ask("scaling", name, **asked) for name in names])
+    least = {"thread": 0.05, "fork": 0.05, "program": 0.02, "sleep": 0.0}
+    for name, seen in ran.seen().items():
+        (_, first, _), (_, second, _) = seen["measured"]
+        assert second >= least[name], (name, seen)
+        assert (first < 0.01) == (name == "sleep"), (name, seen)

@@ -55,11 +55,13 @@ def read_reply(value: Value, sizes: list[int]) -> Reply | None:
             "limit": int(limit),
             "error": (None | {"ename": str(), "evalue": str()}) as error,
             "result": result,
-        } if at in sizes and 0 < limit < 2**63 and all(map(_is_measured, measured)):
+        } if 0 < limit < 2**63 and all(map(_is_measured, measured)):
             rows = [(n, s, b) for n, s, b in measured]
         case _:
             return None
     if [n for n, _, _ in rows] != sizes[: len(rows)] or (len(rows) < len(sizes)) != bool(stopped):
+        return None
+    if at != sizes[min(len(rows), len(sizes) - 1)]:
         return None
     return Reply(
         points={

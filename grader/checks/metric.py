@@ -30,8 +30,6 @@ from grader.rubric.model import CheckParams, Identifier, Share
 from grader.values import Tensor, Value
 from grader.verdict import Finding
 
-TESTIMONY = False
-
 Found = npt.NDArray[np.generic] | list[str]
 
 
@@ -65,6 +63,11 @@ class Params(CheckParams):
     def measured(self) -> str:
         """The measure in words."""
         return self.measure.replace("_", " ")
+
+
+def testimony(params: Params, asked: Mapping[str, Request]) -> bool:
+    """Whether the predictions are there already, and nothing is called."""
+    return bool(asked["value"]["op"] == "capture")
 
 
 def asks(params: Params) -> str:

@@ -21,8 +21,6 @@ from grader.rubric.model import CheckParams, Identifier, Strict
 from grader.values import Value
 from grader.verdict import Finding, Pending
 
-TESTIMONY = False
-
 #: What stands for the size in a case.
 SIZE = "n"
 
@@ -65,6 +63,11 @@ class Params(CheckParams):
     def limits(self) -> dict[str, float]:
         """The exponents that are asked, by `time` and `memory`."""
         return self.at_most.model_dump(exclude_none=True)
+
+
+def testimony(params: Params, asked: Mapping[str, Request]) -> bool:
+    """Never: it is called on inputs of ours."""
+    return False
 
 
 def asks(params: Params) -> str:

@@ -233,6 +233,7 @@ def main(folder: Path) -> None:
     app.initialize([])
     app.shell.display_formatter.active_types = ["text/plain"]
     app.kernel.gallery = Gallery()
+    app.kernel.gallery.watch()
     words = TextFormatter(parent=app.shell.display_formatter)
     words.gallery = app.kernel.gallery
     app.shell.display_formatter.formatters["text/plain"] = words

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,8 @@ import torch
 
 from .calling import describe, invoke, kept, on_its_device
 
+FOLDER = Path.cwd()
+"""The working folder, where handed-in files lie: taken before a student's code can leave it."""
 ARRAYS = (torch.Tensor, np.ndarray)
 WRAPPERS = ("module.", "_orig_mod.")
 """What torch puts before the names of a model that was trained in parallel, or compiled."""
@@ -41,12 +44,17 @@ def examine(target: Any, request: Mapping[str, Any]) -> Any:
 def load_file(model: torch.nn.Module, path: str) -> None:
     """Load handed-in parameters, which are all that the model has, under one of their names.
 
+    Args:
+        model: What takes them.
+        path: A file, as seen from `FOLDER`.
+
     Raises:
         KeyError: a parameter is not in the file, or the file has others.
     """
     from safetensors.torch import load_file as read  # only where weights are handed in
 
-    held = {_unwrapped(name): tensor for name, tensor in read(path).items()}
+    known = model.state_dict(keep_vars=True)
+    held = {_unwrapped(name, known): tensor for name, tensor in read(FOLDER / path).items()}
     found = model.load_state_dict(held, strict=False)
     named = list(model.named_parameters(remove_duplicate=False))
     loaded = {id(parameter) for name, parameter in named if name in held}
@@ -55,10 +63,12 @@ def load_file(model: torch.nn.Module, path: str) -> None:
         raise KeyError(f"missing: {missing[:8]}; too many: {found.unexpected_keys[:8]}")
 
 
-def _unwrapped(name: str) -> str:
-    for wrapper in WRAPPERS:
-        name = name.removeprefix(wrapper)
-    return name
+def _unwrapped(name: str, known: Container[str]) -> str:
+    """A name as it is if the model knows it, else without what torch has put before it."""
+    wrapper = next((one for one in WRAPPERS if name.startswith(one)), "")
+    if name in known or not wrapper:
+        return name
+    return _unwrapped(name.removeprefix(wrapper), known)
 
 
 def predict(target: Any, inputs: dict[str, Any], batch: int) -> list[Any]:

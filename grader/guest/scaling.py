@@ -1,8 +1,10 @@
 """The `scaling` operation: how much time and memory calls take at growing sizes of their input.
 
-Measured in a forked child of the kernel, with one thread. Time is the processor's, so that other
-processes hardly show in it, and the least of several runs. Memory is what the process holds at its
-peak beyond what it held before the call. A child that is killed leaves what it measured before.
+Measured in a forked child of the kernel, where torch and NumPy have one thread. Time is the
+processor's, so that other processes hardly show in it, and the least of several runs; that of
+threads and processes which a call starts and waits for counts too. Memory is what the process holds
+at its peak beyond what it held before the call. A child that is killed leaves what it measured
+before.
 
 Where nothing can be forked (Windows, a GPU in use), the kernel itself measures, and time only.
 """
@@ -41,6 +43,10 @@ LONG_S = 2.0
 """A run of so many seconds is the only one of its size."""
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_MMAP_MAX = -1, -3, -4
 RESET_PEAK = "5"
+BLAS_THREADS = [
+    f"{of}openblas_set_num_threads{bits}" for of in ("", "scipy_") for bits in ("", "64_")
+]
+"""What OpenBLAS calls the function that sets its threads, as NumPy and SciPy bring it."""
 
 Say = Callable[[dict[str, Any]], None]
 Run = Callable[[Mapping[str, Any]], float]
@@ -123,7 +129,7 @@ def _measure_apart(owner: Any, request: Mapping[str, Any], until: float, say: Sa
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115  the process ends with it
     gc.freeze()
-    torch.set_num_threads(1)
+    _work_alone()
     _limit_memory()
     _measure(owner, request, until, say, apart=True)
 
@@ -192,7 +198,10 @@ def _next(before: tuple[int, float], last: tuple[int, float], size: int) -> floa
 
 def _clock(apart: bool) -> float:
     if apart:
-        return time.thread_time()  # not of threads that wait busily
+        import resource  # not on Windows, where nothing is measured apart
+
+        ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return time.process_time() + ended.ru_utime + ended.ru_stime
     if _on_gpu():
         torch.cuda.synchronize()
     return time.perf_counter()
@@ -226,6 +235,18 @@ def _give_back(*, at_once: bool) -> None:
         libc.mallopt(M_TRIM_THRESHOLD, 1 << 16 if at_once else 1 << 30)
         if at_once:
             libc.malloc_trim(0)
+
+
+def _work_alone() -> None:
+    """Leave torch and NumPy one thread: the others' busy waiting would count as work."""
+    torch.set_num_threads(1)
+    with contextlib.suppress(OSError):  # what this process has loaded, where Linux tells
+        mapped = Path("/proc/self/maps").read_text()
+        for path in set(re.findall(r"/\S*openblas\S*", mapped)):
+            library = ctypes.CDLL(path)
+            for name in BLAS_THREADS:
+                with contextlib.suppress(AttributeError):
+                    getattr(library, name)(1)
 
 
 def _limit_memory() -> None:
