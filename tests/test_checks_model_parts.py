@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,10 @@ import torch
 from asking import Asked, Asker, found, ok, said
 from torch import nn
 
+from grader.checks.model_parts import wrong_parameters
+from grader.checks.model_reply import Reply
 from grader.errors import ReferenceFault
+from grader.evidence import Raised
 from grader.values import Tensor
 
 REFERENCE = """\
@@ -37,6 +41,17 @@ class Each(Mixer):
 class Wide(Mixer):
     def __init__(self, d): super().__init__(2 * d)
 
+class Packs(nn.Module):
+    def forward(self, lengths):
+        assert min(lengths) > 0
+        return torch.ones(len(lengths))
+
+class Refuses(nn.Module):
+    def forward(self, lengths):
+        assert lengths == [5, 3]
+        return torch.ones(2)
+
+def sevens(seed): return torch.tensor([[7, 7]])
 def has_shape(outputs, inputs): return outputs[0].shape[:2] == inputs[0]["idx"].shape
 def has_norm(parameters): return "norm.weight" in parameters or "There is no norm."
 def is_two(count): return count == 2
@@ -384,6 +399,30 @@ def test_parameters_too_many_are_counted_and_earn_by_their_names(ask: Asker) -> 
     assert said(judged) == (0.8, "The parameters differ: expected 4 of them, found 5.")
 
 
+def test_thousands_of_names_take_no_time(ask: Asker) -> None:
+    shapes: dict[str, tuple[int, ...]] = {
+        f"blocks.{number}.weight": (2,) for number in range(20_000)
+    }
+    reply = Reply(
+        parameters=shapes,
+        aliases={f"again.{name}": name for name in shapes},
+        count=40_000,
+        modules={},
+        loaded="",
+        outputs=[],
+        again=[],
+        training=[],
+        gradients=None,
+        stage="",
+        raised=Raised(ename="", evalue=""),
+    )
+    ours = {f"layers.{number}.weight": [2] for number in range(20_000)}
+    asked = behaves(ask, compare=["parameters"], rename={"blocks": "layers"}, inputs=[])
+    began = time.monotonic()
+    assert wrong_parameters(asked.params, reply, {"parameters": ours}) is None
+    assert time.monotonic() - began < 5
+
+
 def test_outputs_agree_under_weights_that_one_of_several_renames_places(ask: Asker) -> None:
     asked = behaves(ask, compare=["outputs", "gradients"], rename=RENAMES)
     says = "The outputs and gradients agree (weights loaded by rename)."
@@ -503,6 +542,33 @@ def test_what_is_released_holds_no_changed_input_and_no_free_layout(ask: Asker) 
     assert [request[part] for part in ("again", "training", "layers")] == [[], [], False]
     assert (told.shapes, told.parameters) == (((3, 6, 4), (1, 1, 4)), {})
     assert told.params == {"of": "Mixer", "build": BUILD, "method": None}
+
+
+def test_what_a_rubric_writes_out_is_released_as_blanks(ask: Asker) -> None:
+    inputs = [
+        {"idx": "tensor([[1, 2], [3, 4]])"},
+        {"idx": "reference('sevens')"},
+        {"idx": "integers(5, 9, 2, 3)"},
+    ]
+    asked = behaves(ask, compare=["shapes"], inputs=inputs)
+    told = asked.kind.release(asked.params, asked.context, "1/1")
+    first, second, third = (given["idx"].array for given in told.requests["model"]["inputs"])
+    assert (first.tolist(), second.tolist()) == ([[0, 0], [0, 0]], [[0, 0]])
+    assert third.min() >= 5
+    assert third.tolist() != asked.requests["model"]["inputs"][2]["idx"].array.tolist()
+    assert told.shapes == ((2, 2, 4), (1, 2, 4), (2, 3, 4))
+
+
+@pytest.mark.parametrize(
+    ("of", "inputs", "shapes"),
+    [("Packs", [{"lengths": [1, 1]}], ((2,),)), ("Refuses", [], ())],
+)
+def test_blanks_are_such_as_the_reference_can_take(
+    ask: Asker, of: str, inputs: list[Any], shapes: Any
+) -> None:
+    asked = ask("model", of, inputs=[{"lengths": [5, 3]}], compare=["shapes"])
+    told = asked.kind.release(asked.params, asked.context, "1/1")
+    assert (told.requests["model"]["inputs"], told.shapes) == (inputs, shapes)
 
 
 def test_every_part_is_right_for_the_reference_itself(ask: Asker) -> None:

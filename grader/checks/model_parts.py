@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import zip_longest
 from typing import Any
 
@@ -24,7 +24,7 @@ def wrong_parameters(params: Params, reply: Reply, expected: Mapping[str, Value]
     named = [_named(reply, rename) for rename in ({}, *params.renames)]
     theirs = max(named, key=lambda names: sum(names.get(n) == s for n, s in ours.items()))
     missing = [name for name, shape in ours.items() if theirs.get(name) != shape]
-    known = {theirs_of(reply, params.renames, name) for name in ours}
+    known = {*_by_our_names(reply, params.renames, ours).values()}
     extra = [name for name in reply.parameters if name not in known]
     if not missing and not extra:
         return None
@@ -35,12 +35,14 @@ def wrong_parameters(params: Params, reply: Reply, expected: Mapping[str, Value]
     return Wrong(says=f"The parameters differ: {says}.", detail=detail, share=share)
 
 
-def theirs_of(reply: Reply, renames: Sequence[Rename], our: str) -> str:
-    """The student's own name for a parameter of ours; empty if there is none."""
+def _by_our_names(reply: Reply, renames: Sequence[Rename], ours: Collection[str]) -> dict[str, str]:
+    """The student's own name for each parameter of ours that they have, the first that fits."""
+    found: dict[str, str] = {}
     for name in (*reply.parameters, *reply.aliases):
-        if our in (name, *(renamed(name, rename) for rename in renames)):
-            return reply.aliases.get(name, name)
-    return ""
+        for our in (name, *(renamed(name, rename) for rename in renames)):
+            if our in ours:
+                found.setdefault(our, reply.aliases.get(name, name))
+    return found
 
 
 def lacks(our: str, shape: tuple[int, ...], theirs: Mapping[str, tuple[int, ...]]) -> str:
