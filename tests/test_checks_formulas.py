@@ -8,11 +8,12 @@ import pytest
 
 from grader.checks import KINDS
 from grader.checks.base import Context, Seen
+from grader.checks.given import given_by_key, text_of
 from grader.evidence import Observation, ProbeStatus
 from grader.inputs import Inputs
 from grader.reference import Reference
 from grader.symbolic import Symbolic
-from grader.values import Formula, Tensor
+from grader.values import Formula, Tensor, Value
 from grader.verdict import Conclusion, Finding, Pending
 
 
@@ -206,3 +207,23 @@ def test_entries_of_a_list_are_counted_from_one(context: Context) -> None:
     found = judge("expression", {**N, "equals": ["n", "n**2"]}, ["n", "n("], context)
     assert isinstance(found, Finding)
     assert found.says.startswith("1 of 2 entries are right. entry 2: ")
+
+
+ENDLESS: dict[str, Value] = {
+    "a tensor": Tensor(np.broadcast_to(np.int8(7), (10**6,)), "int8", "torch"),
+    "a list": ["7"] * 10**6,
+}
+
+
+@pytest.mark.parametrize("given", ENDLESS.values(), ids=ENDLESS)
+def test_no_more_of_a_list_is_looked_at_than_is_asked(given: Value, context: Context) -> None:
+    found = given_by_key(given, ["n", "7"])
+    assert found is not None
+    assert [(key, text_of(item)) for key, item in found.items()] == [("0", "7"), ("1", "7")]
+    judged = judge("expression", {**N, "equals": ["n", "7"]}, given, context)
+    assert isinstance(judged, Finding)
+    assert judged.credit == 0.5
+
+
+def test_a_text_of_many_commas_is_no_list_of_formulas() -> None:
+    assert given_by_key("7," * 10**6, ["n", "7"]) == {"": "7," * 10**6}

@@ -68,6 +68,40 @@ def test_rounding_for_print_costs_nothing(text: str, credit: float, context: Con
     assert said(judged(context, text, of="loss {}", equals=2 / 3))[0] == credit
 
 
+@pytest.mark.parametrize(
+    ("text", "right", "credit"),
+    [
+        ("acc 92 %", 91.67, 1.0),
+        ("acc 92. %", 91.67, 1.0),
+        ("acc 91 %", 91.67, 0.0),
+        ("acc 92 %", 91, 0.0),
+        ("acc 9 %", 8.6, 0.0),
+        ("acc -92 %", -91.67, 1.0),
+        ("acc 1,235 %", 1234.56, 1.0),
+    ],
+)
+def test_a_number_of_two_digits_may_be_rounded_to_a_whole_one(
+    text: str, right: float, credit: float, context: Context
+) -> None:
+    assert said(judged(context, text, of="acc {} %", equals=right))[0] == credit
+
+
+@pytest.mark.parametrize(
+    ("text", "right", "credit"),
+    [
+        ("shape (3,128)", [3, 128], 1.0),
+        ("shape (3, 128)", [3, 128], 1.0),
+        ("shape (1,024,128)", [1024, 128], 0.0),  # nobody can say which
+        ("shape (1,024, 128)", [1024, 128], 1.0),
+        ("shape (3,129)", [3, 128], 0.0),
+    ],
+)
+def test_a_comma_may_stand_between_two_numbers(
+    text: str, right: list[int], credit: float, context: Context
+) -> None:
+    assert said(judged(context, text, of="shape ({}, {})", equals=right))[0] == credit
+
+
 def test_several_numbers_are_right_together(context: Context) -> None:
     settings = {"of": "epoch {} loss {}", "equals": [2, 0.5]}
     assert said(judged(context, "epoch 1 loss 0.9\nepoch 2 loss 0.5", **settings))[0] == 1
@@ -143,7 +177,7 @@ ENDLESS = {
 
 
 @pytest.mark.parametrize("text", ENDLESS.values(), ids=ENDLESS)
-@pytest.mark.parametrize("of", ["{}", "loss {} acc {}"])
+@pytest.mark.parametrize("of", ["{}", "loss {} acc {}", "{}, {}"])
 def test_no_printed_text_keeps_the_grader_busy(of: str, text: str, context: Context) -> None:
     """A pattern that backtracks would need hours for these."""
     assert said(judged(context, text, of=of, at_least=1e200, at_most=1e201))[0] == 0

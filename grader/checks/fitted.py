@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,8 @@ from grader.values import Formula, Tensor, Value
 
 #: A student's result may be nested as deep as the guest allows.
 _MOST_DEPTH = 20
+#: No free result has more items than this where it is taken apart item by item.
+MOST_ITEMS = 200_000
 
 
 class Misfit(Exception):
@@ -29,8 +32,10 @@ def fitted(seen: Value, like: Value, *, free: bool = False, depth: int = 0) -> V
         depth: How deep in the result this stands.
 
     Raises:
-        Misfit: it has another form.
+        Misfit: it has another form, or more items than can be looked at one by one.
     """
+    if free and not depth and _spread(seen, _levels(like)) > MOST_ITEMS:
+        raise Misfit(f"it has more than {MOST_ITEMS:,} items")
     if depth > _MOST_DEPTH:
         raise Misfit(f"it is nested more than {_MOST_DEPTH} deep")
     match like:
@@ -51,6 +56,28 @@ def fitted(seen: Value, like: Value, *, free: bool = False, depth: int = 0) -> V
     if type(seen) is not type(like):
         raise Misfit(_unlike(seen, like))
     return seen
+
+
+def _levels(like: Value) -> int:
+    """How deep lists stand in each other that a result is taken apart like."""
+    match like:
+        case list() | tuple():
+            return 1 + max(map(_levels, like), default=0)
+        case dict():
+            return 1 + max(map(_levels, like.values()), default=0)
+    return 0
+
+
+def _spread(seen: Value, levels: int) -> int:
+    """How many items a result has when lists so deep are taken apart."""
+    match seen:
+        case Tensor() if levels:
+            return math.prod(max(size, 1) for size in seen.shape[:levels])  # rows may be empty
+        case list() | tuple() if levels:
+            return len(seen) + sum(_spread(item, levels - 1) for item in seen)
+        case dict() if levels:
+            return len(seen) + sum(_spread(item, levels - 1) for item in seen.values())
+    return 0
 
 
 def _number(seen: Value, like: Any) -> Value:
@@ -82,13 +109,17 @@ def _cast(array: Any, dtype: np.dtype[Any]) -> Any:
 
 
 def _items(seen: Value, like: list[Value] | tuple[Value, ...], free: bool) -> list[Value]:
-    if isinstance(seen, Tensor) and seen.array.ndim:
-        rows = (np.asarray(row) for row in seen.array)
-        seen = [Tensor(row, seen.dtype, seen.origin) for row in rows]
-    if not isinstance(seen, list | tuple):
-        raise Misfit(_unlike(seen, like))
-    if len(seen) != len(like) and not free:
-        raise Misfit(f"expected {count(len(like), 'item')}, found {len(seen) or 'none'}")
+    match seen:
+        case Tensor() if seen.shape:
+            length = seen.shape[0]
+        case list() | tuple():
+            length = len(seen)
+        case _:
+            raise Misfit(_unlike(seen, like))
+    if length != len(like) and not free:
+        raise Misfit(f"expected {count(len(like), 'item')}, found {length or 'none'}")
+    if isinstance(seen, Tensor):
+        return [Tensor(np.asarray(row), seen.dtype, seen.origin) for row in seen.array]
     return list(seen)
 
 

@@ -38,16 +38,21 @@ def text_of(value: Value) -> str | None:
 
 
 def given_by_key(value: Value, equals: Any) -> dict[str, Value] | None:
-    """What the student gave by key, in the shape of `formulas`; None for what is no answer."""
+    """What the student gave by key, in the shape of `formulas`; None for what is no answer.
+
+    Of a list no more is looked at than is asked for: a tensor may have millions of items.
+    """
+    asked = len(formulas(equals))
     if isinstance(equals, list):
         value = _in_order(value, len(equals))
     match value:
         case dict():
             return _named(value, equals)
         case list() | tuple():
-            return {str(number): item for number, item in enumerate(value)}
+            return {str(number): item for number, item in enumerate(value[:asked])}
         case Tensor(array=array) if array.ndim == 1:
-            return {str(number): Tensor(item, value.dtype) for number, item in enumerate(array)}
+            items = (Tensor(item, value.dtype) for item in array[:asked])
+            return {str(number): item for number, item in enumerate(items)}
     return None if text_of(value) is None else {"": value}
 
 
@@ -56,9 +61,8 @@ def _in_order(value: Value, count: int) -> Value:
     match value:
         case dict() if len(value) == count:
             return list(value.values())
-        case str():
-            parts = value.strip().removeprefix("[").removesuffix("]").split(",")
-            return parts if len(parts) == count > 1 else value
+        case str() if value.count(",") + 1 == count > 1:
+            return list(value.strip().removeprefix("[").removesuffix("]").split(","))
     return value
 
 

@@ -16,20 +16,13 @@ from grader.rubric.model import CheckParams, Identifier
 from grader.values import Tensor, Value
 from grader.verdict import Finding
 
-#: What a cell prints is what somebody wrote into a call of `print`.
-TESTIMONY = True
-
-#: A number as programs print it: 1,234,567 and 1e-05, nan, inf. Nothing in it is ever taken back
-#: (`++`, `(?>`): a student's endless line of digits costs one look at each.
-DIGITS = (
-    r"(?<![\d.])(?>[-+\u2212]?(?>nan\b|inf\b"
-    r"|(?>\d{1,3}(?:,\d{3})++(?!\d)(?:\.\d++)?|\d++\.?+\d*+|\.\d++)(?:e[-+]?\d{1,3}+)?))"
-)
-#: Also as torch prints it: tensor(0.25, grad_fn=<MeanBackward0>).
-NUMBER = rf"(?:tensor\(({DIGITS})(?:, ?[a-z_]++=[^\s,)]*+)*+\)|({DIGITS}))"
+#: Thousands with commas, to be tried before digits alone.
+THOUSANDS = r"\d{1,3}(?:,\d{3})++(?!\d)(?:\.\d++)?|"
 MAX_EXPONENT = 300
 #: Halves are rounded either way, and decimal halves are not exact in binary.
 ROUNDING_SLACK = 1 + 1e-6
+#: From here on a number may be printed as a whole one: 92 for 91.67, but not 1 for 0.67.
+LEAST_ROUNDED = 10
 DECIMALS = re.compile(r"\.(\d+)(?:e([-+]?\d+))?", re.IGNORECASE)
 
 
@@ -39,11 +32,13 @@ class Printed:
 
     Args:
         value: The number.
-        rounding: Half a unit of its last decimal: what rounding for print may have changed.
+        rounding: Half a unit of its last digit: what rounding for print may have changed.
+        whole: Whether it has neither decimals nor an exponent.
     """
 
     value: float
     rounding: float
+    whole: bool
 
 
 class Params(CheckParams):
@@ -61,6 +56,11 @@ class Params(CheckParams):
     at_most: float | None = None
     rtol: Annotated[float, Field(ge=0)] | None = None
     atol: Annotated[float, Field(ge=0)] | None = None
+
+
+def testimony(params: Params, asked: Mapping[str, Request]) -> bool:
+    """Always: what a cell prints is what somebody wrote into a call of `print`."""
+    return True
 
 
 def asks(params: Params) -> str:
@@ -132,16 +132,41 @@ def judge(params: Params, seen: Seen, context: Context) -> Finding:
 
 def _printed(params: Params, seen: Seen) -> list[list[Printed]]:
     """The numbers of every printed line that reads as asked, in order."""
-    pattern = re.compile(_pattern(params.of), re.IGNORECASE)
-    found = []
-    for index, receipt in sorted(seen.receipts.items()):
-        if params.cell is None or re.search(params.cell, seen.cells[index].source, re.MULTILINE):
-            lines = pattern.finditer(receipt.text)
-            found += [[_number(text) for text in line.groups() if text] for line in lines]
-    return found
+    texts = [
+        receipt.text
+        for index, receipt in sorted(seen.receipts.items())
+        if params.cell is None or re.search(params.cell, seen.cells[index].source, re.MULTILINE)
+    ]
+    return [
+        [_number(number) for number in line.groups() if number]
+        for text in texts
+        for pattern in _patterns(params.of)
+        for line in pattern.finditer(text)
+    ]
 
 
-def _pattern(written: str) -> str:
+def _patterns(written: str) -> list[re.Pattern[str]]:
+    """What a text is looked for with: where a comma may end a number, it may mark thousands too."""
+    pairs = any(part.lstrip().startswith(",") for part in written.split("{}")[1:])
+    kinds = [_number_pattern(THOUSANDS), *([_number_pattern("")] if pairs else [])]
+    return [re.compile(_pattern(written, number), re.IGNORECASE) for number in kinds]
+
+
+def _number_pattern(thousands: str) -> str:
+    """A number as programs print it: 1e-05, nan, inf, and 1,234,567 if `thousands` says how.
+
+    Nothing in it is ever taken back (`++`, `(?>`): a student's endless line of digits costs one
+    look at each.
+    """
+    digits = (
+        r"(?<![\d.])(?>[-+\u2212]?(?>nan\b|inf\b"
+        rf"|(?>{thousands}\d++\.?+\d*+|\.\d++)(?:e[-+]?\d{{1,3}}+)?))"
+    )
+    # Also as torch prints it: tensor(0.25, grad_fn=<MeanBackward0>).
+    return rf"(?:tensor\(({digits})(?:, ?[a-z_]++=[^\s,)]*+)*+\)|({digits}))"
+
+
+def _pattern(written: str, number: str) -> str:
     """A pattern with two groups for each `{}`, of which one matches.
 
     White space may be more than in the text, and around a number also less.
@@ -149,16 +174,17 @@ def _pattern(written: str) -> str:
     parts = [r"\s++".join(map(re.escape, part.split())) for part in written.split("{}")]
     last = len(parts) - 1
     return "".join(
-        part + ("" if n == last else (r"\s*+" if n or part else "") + NUMBER + r"\s*+")
+        part + ("" if n == last else (r"\s*+" if n or part else "") + number + r"\s*+")
         for n, part in enumerate(parts)
     )
 
 
 def _number(text: str) -> Printed:
+    whole = text.lstrip("+-\u2212").replace(",", "").removesuffix(".").isdigit()
     decimals = DECIMALS.search(text)
     last = int(decimals[2] or 0) - len(decimals[1]) if decimals else -MAX_EXPONENT
-    rounding = 0.5 * 10.0 ** max(-MAX_EXPONENT, min(last, MAX_EXPONENT))
-    return Printed(float(text.replace(",", "").replace("\u2212", "-")), rounding)
+    rounding = 0.5 if whole else 0.5 * 10.0 ** max(-MAX_EXPONENT, min(last, MAX_EXPONENT))
+    return Printed(float(text.replace(",", "").replace("\u2212", "-")), rounding, whole)
 
 
 def _expected(params: Params, context: Context) -> Sequence[float] | None:
@@ -202,10 +228,17 @@ def _is_right(params: Params, numbers: Sequence[Printed], expected: Sequence[flo
 def _same(params: Params, numbers: Sequence[Printed], expected: Sequence[float]) -> bool:
     """Whether all numbers are as expected, within the tolerance or their own rounding."""
     return len(numbers) == len(expected) and all(
-        abs(number.value - wanted) <= number.rounding * ROUNDING_SLACK
+        _rounds(number, wanted)
         or compare(_plain(number.value), _plain(wanted), rtol=params.rtol, atol=params.atol) is None
         for number, wanted in zip(numbers, expected, strict=True)
     )
+
+
+def _rounds(number: Printed, wanted: float) -> bool:
+    """Whether a right number reads so when it is rounded for print."""
+    if number.whole and (abs(wanted) < LEAST_ROUNDED or float(wanted).is_integer()):
+        return number.value == wanted
+    return abs(number.value - wanted) <= number.rounding * ROUNDING_SLACK
 
 
 def _plain(number: float) -> int | float:
