@@ -17,11 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from grader.assignment import Assignment
-from grader.batch import Batch, Listener, execute_starter, score_all
+from grader.batch import Batch, Listener, execute_starter
 from grader.checks import KINDS
 from grader.course import STARTER, Course
 from grader.errors import InputError
 from grader.intake.folders import Handed
+from grader.judging.judges import Judges
 from grader.rubric.yaml import Document
 from grader.sandbox.base import Sandbox
 from grader.store import Store
@@ -81,7 +82,7 @@ def verify(
     )
     batch.execute(map(load, students))
     execute_starter(assignment, plan, sandbox, store, batch.bugs)  # known by now: the template's
-    scores = list(score_all(assignment, map(load, students), store, batch.bugs, journal=journal))
+    scores = _judged(course, assignment, handed, journal, batch.bugs)
     return Proof(
         slug=assignment.slug,
         problems=tuple(_problems(scores, expected)),
@@ -91,13 +92,24 @@ def verify(
     )
 
 
+def _judged(
+    course: Course, assignment: Assignment, handed: Handed | None, journal: str, bugs: list[str]
+) -> list[Score]:
+    slug = assignment.slug
+    folders = {SOLUTION: course.solution(slug).parent, TEMPLATE: course.template(slug).parent}
+    folders |= handed.folders if handed else {}
+    with Judges(course, slug, journal=journal) as judges:
+        return list(judges.scores(assignment.rubric, folders, bugs))
+
+
 def _known(name: str, assignment: Assignment, path: Path, course: Course) -> Submission:
     found = course.read(path.parent, assignment.slug, assignment.layout, name)
     files = [f"{one}.ipynb" for one in assignment.layout.notebooks] or [path.name]
     files = [*assignment.layout.files, *(files if not assignment.layout.files else ())]
-    if found.problem or found.absent:
+    if found.problem or found.absent or found.unread:
         where = ", ".join(course.shown(path.parent / one) for one in found.absent or files)
-        why = found.problem if found.problem and not found.missing else "none"
+        wrong = "; ".join(found.unread.values()) or found.problem
+        why = wrong if wrong and not found.missing else "none"
         raise InputError(f"expected a notebook at {where}, found {why}")
     return found
 
@@ -203,5 +215,5 @@ def _shown(question: QuestionScore | None) -> str:
 def _testimony(assignment: Assignment) -> Iterable[str]:
     for question in assignment.rubric.questions:
         for check in question.checks:
-            if KINDS[check.kind].TESTIMONY:
+            if KINDS[check.kind].testimony(check.params, assignment.requests[check.id]):
                 yield f"{question.id} {check.name} ({check.kind}): {check.max_points:g} points"

@@ -190,6 +190,25 @@ def test_source_may_ask_for_definitions() -> None:
     assert says(judge("source", params, seen_of(None))) == (0.0, "The code lacks F.softmax, train.")
 
 
+@pytest.mark.parametrize("wanted", [{"uses": ["F.softmax"]}, {"defines": ["y"]}])
+def test_code_that_is_not_run_is_left_to_a_person(wanted: dict[str, Any]) -> None:
+    cell = replace(code("y = F.softmax(x)"), left_out="tagged train")
+    (name,) = next(iter(wanted.values()))
+    assert judge("source", {"of": wanted}, seen_of(None, cell)) == Pending(
+        reason=f"{name} stands only in a cell that is not run at grading: a person looks."
+    )
+    assert says(judge("source", {"of": wanted}, seen_of(None, cell, code("y = F.softmax(x)")))) == (
+        1.0,
+        "The code is as asked.",
+    )
+
+
+def test_code_that_is_not_run_may_not_use_what_is_forbidden_either() -> None:
+    cell = replace(code("y = F.softmax(x)"), left_out="tagged train")
+    found = judge("source", {"of": {"avoids": ["F.softmax"]}}, seen_of(None, cell))
+    assert says(found) == (0.0, "The code uses F.softmax.")
+
+
 WRITTEN = {"of": {"under": "2c"}}
 
 

@@ -163,7 +163,7 @@ class Seen:
             if self.environment.intersection(found):
                 return (
                     f"{name} is not there{self._because(name)} "
-                    "That cell of the starter cannot run where this is graded: a person will look."
+                    "That cell is the starter's own, so a person will look."
                 )
         return ""
 
@@ -203,8 +203,7 @@ class Kind(Protocol):
         """The settings that a rubric may give."""
         ...
 
-    @property
-    def TESTIMONY(self) -> bool:
+    def testimony(self, params: Any, asked: Mapping[str, Request]) -> bool:
         """Whether a right answer is only a claim about a run, which anybody could type."""
         ...
 

@@ -12,8 +12,6 @@ from grader.rubric.model import CheckParams, Share
 from grader.values import Tensor, Value, describe
 from grader.verdict import Finding
 
-TESTIMONY = False
-
 #: How truth values are also written.
 WORDS = {"true": True, "yes": True, "false": False, "no": False}
 
@@ -31,6 +29,11 @@ class Params(CheckParams):
     def credits(self) -> dict[Any, float]:
         """Credit of every option that earns some."""
         return dict(self.equals) if isinstance(self.equals, dict) else {self.equals: 1.0}
+
+
+def testimony(params: Params, asked: Mapping[str, Request]) -> bool:
+    """Never: it is an answer, not a claim about a run."""
+    return False
 
 
 def asks(params: Params) -> str:

@@ -6,11 +6,10 @@ from typing import ClassVar
 
 import grader.checks.entries as entries
 from grader.checks.base import Context, Seen
-from grader.checks.entries import answers, asks, form, problems, release, requests
+from grader.checks.entries import answers, asks, form, problems, release, requests, testimony
 from grader.verdict import Conclusion
 
 __all__ = [
-    "TESTIMONY",
     "Params",
     "answers",
     "asks",
@@ -19,9 +18,8 @@ __all__ = [
     "problems",
     "release",
     "requests",
+    "testimony",
 ]
-
-TESTIMONY = False
 
 
 class Params(entries.Params):

@@ -14,9 +14,6 @@ from grader.rubric.model import CheckParams
 from grader.values import Tensor, Value, describe
 from grader.verdict import Finding
 
-#: A list that a student typed or printed says nothing that a run of ours confirmed.
-TESTIMONY = True
-
 
 class Params(CheckParams):
     """`curve: losses`."""
@@ -30,6 +27,11 @@ class Params(CheckParams):
     """The lowest number is at most this share of that mean; afterwards it may rise again."""
     reaches: float | None = None
     """The mean of the last tenth is at most this."""
+
+
+def testimony(params: Params, asked: Mapping[str, Request]) -> bool:
+    """Always: no run of ours confirms a list that a student may have typed."""
+    return True
 
 
 def asks(params: Params) -> str:

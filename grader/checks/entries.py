@@ -44,6 +44,11 @@ class Entry:
     right: tuple[str, ...]
 
 
+def testimony(params: Params, asked: Mapping[str, Request]) -> bool:
+    """Never: a formula is an answer, not a claim about a run."""
+    return False
+
+
 def asks(params: Params) -> str:
     """What the student must define."""
     symbols = ", ".join(params.symbols)

@@ -7,13 +7,12 @@ from functools import partial
 
 import grader.checks.entries as entries
 from grader.checks.base import Context, Problem, Seen
-from grader.checks.entries import answers, asks, form, release, requests
+from grader.checks.entries import answers, asks, form, release, requests, testimony
 from grader.checks.given import formulas
 from grader.errors import InputError
 from grader.verdict import Conclusion
 
 __all__ = [
-    "TESTIMONY",
     "Params",
     "answers",
     "asks",
@@ -22,9 +21,8 @@ __all__ = [
     "problems",
     "release",
     "requests",
+    "testimony",
 ]
-
-TESTIMONY = False
 
 
 class Params(entries.Params):

@@ -20,6 +20,7 @@ from grader.checks.function import (
     form,
     right_in,
     shown_requests,
+    testimony,
     wrong_in,
 )
 from grader.checks.function import problems as problems_of_calls
@@ -32,10 +33,8 @@ from grader.rubric.model import Identifier
 from grader.values import Value
 from grader.verdict import Finding
 
-__all__ = ["TESTIMONY", "Params", "answers", "asks", "form", "judge"]
-__all__ += ["problems", "release", "requests"]
-
-TESTIMONY = False
+__all__ = ["Params", "answers", "asks", "form", "judge"]
+__all__ += ["problems", "release", "requests", "testimony"]
 
 #: The first hidden case put again. Its name starts as those do that students never get.
 AGAIN = "case1_again"

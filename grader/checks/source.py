@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from grader.checks.base import Context, Problem, Released, Request, Seen, no_mistakes
 from grader.rubric.model import CheckParams, Strict
-from grader.submission import CellKind
-from grader.verdict import Finding
-
-#: Names in source text can be hidden in many ways: this advises, it does not prove.
-TESTIMONY = True
+from grader.submission import Cell, CellKind
+from grader.verdict import Finding, Pending
 
 
 class Wanted(Strict):
@@ -26,6 +23,11 @@ class Params(CheckParams):
     """`source: {avoids: [nn.MultiheadAttention]}`."""
 
     of: Wanted
+
+
+def testimony(params: Params, asked: Mapping[str, Request]) -> bool:
+    """Always: names in source text can be hidden in many ways; this advises."""
+    return True
 
 
 def asks(params: Params) -> str:
@@ -61,30 +63,42 @@ def answers(params: Params, asked: Mapping[str, Request], context: Context, chec
     """None: no reference has source text to show."""
 
 
-def judge(params: Params, seen: Seen, context: Context) -> Finding:
-    """Give full credit when the code is as asked, none otherwise."""
-    names, defined = _names(seen)
-    lacks = [name for name in params.of.uses if not _mentions(names, name)]
-    lacks += [name for name in params.of.defines if name not in defined]
+def judge(params: Params, seen: Seen, context: Context) -> Finding | Pending:
+    """Give full credit when the code is as asked, none otherwise.
+
+    What stands only in cells that are not run has shown nothing, and may be right: a person looks.
+    """
+    code = [cell for cell in seen.cells if cell.kind is CellKind.CODE]
+    lacks = _lacks(params.of, code)
+    names, _ = _names(code)
     unwanted = [name for name in params.of.avoids if _mentions(names, name)]
-    if not lacks and not unwanted:
-        return Finding(credit=1.0, says="The code is as asked.")
-    says = [f"The code lacks {', '.join(lacks)}."] if lacks else []
-    says += [f"The code uses {', '.join(unwanted)}."] if unwanted else []
-    return Finding(credit=0.0, says=" ".join(says))
+    if lacks or unwanted:
+        says = [f"The code lacks {', '.join(lacks)}."] if lacks else []
+        says += [f"The code uses {', '.join(unwanted)}."] if unwanted else []
+        return Finding(credit=0.0, says=" ".join(says))
+    unseen = _lacks(params.of, [cell for cell in code if not cell.left_out])
+    if unseen:
+        where = "only in a cell that is not run at grading"
+        return Pending(reason=f"{', '.join(unseen)} stands {where}: a person looks.")
+    return Finding(credit=1.0, says="The code is as asked.")
+
+
+def _lacks(wanted: Wanted, code: Sequence[Cell]) -> list[str]:
+    """Names that are asked for, and that these cells do not use or define."""
+    names, defined = _names(code)
+    unused = [name for name in wanted.uses if not _mentions(names, name)]
+    return unused + [name for name in wanted.defines if name not in defined]
 
 
 def _mentions(names: set[str], wanted: str) -> bool:
     return any(name == wanted or name.endswith(f".{wanted}") for name in names)
 
 
-def _names(seen: Seen) -> tuple[set[str], set[str]]:
-    """All dotted names that the code mentions, and those that it defines."""
+def _names(code: Sequence[Cell]) -> tuple[set[str], set[str]]:
+    """All dotted names that cells mention, and those that they define."""
     names: set[str] = set()
     defined: set[str] = set()
-    for cell in seen.cells:
-        if cell.kind is not CellKind.CODE:
-            continue
+    for cell in code:
         for node in ast.walk(_tree(cell.source)):
             match node:
                 case ast.Name(id=name):

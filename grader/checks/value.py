@@ -14,14 +14,13 @@ import numpy as np
 from pydantic import Field
 
 from grader.checks.base import Context, Problem, Released, Request, Seen, no_name
+from grader.checks.blanks import blank
 from grader.checks.telling import sentence
 from grader.compare import compare, holds_finite, share_right
 from grader.evidence import ProbeStatus
 from grader.rubric.model import CheckParams, Identifier
 from grader.values import Formula, Table, Tensor, Value, describe
 from grader.verdict import Conclusion, Finding, Pending
-
-TESTIMONY = False
 
 #: How sympy prints a rational or a floating-point number.
 _NUMBER = re.compile(r"(-?\d{1,30}(?:\.\d{1,30})?)(?:/([1-9]\d{0,29}))?", flags=re.ASCII)
@@ -55,6 +54,11 @@ class Params(CheckParams):
     def is_number(self) -> bool:
         """Whether one number is asked that no reference holds."""
         return self.is_band or self.parameters_of is not None
+
+
+def testimony(params: Params, asked: Mapping[str, Request]) -> bool:
+    """Whether any plausible number is right, such as an accuracy that nobody here measured."""
+    return params.is_band
 
 
 def asks(params: Params) -> str:
@@ -102,7 +106,7 @@ def form(params: Params, seen: Seen, context: Context) -> Finding | None:
         return Finding(credit=0.0, says=f"{params.of} is still empty.", answered=False)
     if params.reference is None and not _alike(value, params.equals):
         is_number = type(params.equals) in (int, float)
-        wanted = "a number" if is_number else f"something like {describe(_blank(params.equals))}"
+        wanted = "a number" if is_number else f"something like {describe(blank(params.equals))}"
         return Finding(credit=0.0, says=f"Expected {wanted}, found {describe(value)}.")
     return None
 
@@ -112,8 +116,8 @@ def release(params: Params, context: Context, check_id: str) -> Released:
     value = {"value": requests(params, context, check_id)["value"]}
     if params.is_number:  # the number itself is an answer; that it is one is not
         return Released(params={"of": params.of, "at_least": 0}, requests=value)
-    blank = _blank(_expected(params.equals, params.reference, context))
-    return Released(params={"of": params.of, "equals": blank}, requests=value)
+    empty = blank(_expected(params.equals, params.reference, context))
+    return Released(params={"of": params.of, "equals": empty}, requests=value)
 
 
 def answers(
@@ -228,24 +232,6 @@ def _known(params: Params, value: Value, context: Context) -> Finding | None:
         told = {"rtol": params.rtol, "atol": params.atol}
         if compare(value, wrong, **told, equal_nan=holds_finite(wrong)) is None:
             return Finding(credit=mistake.credit, says=mistake.says)
-    return None
-
-
-def _blank(value: Value) -> Value:
-    """The same kind and shape, holding nothing."""
-    match value:
-        case bool():
-            return False
-        case int() | float() | complex():
-            return 0
-        case str():
-            return ""
-        case list() | tuple():
-            return [_blank(item) for item in value]
-        case dict():
-            return {key: _blank(item) for key, item in value.items()}
-        case Tensor():
-            return Tensor(np.zeros_like(value.array), value.dtype, value.origin)
     return None
 
 
