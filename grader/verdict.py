@@ -9,6 +9,11 @@ from enum import StrEnum
 ALL_OR_NOTHING = (
     "It earns nothing, because this question earns points only when all of it is right."
 )
+#: What is said of a check that nobody needs to decide any more.
+SETTLED = (
+    "Nobody looks at this: another part is not right, and this question earns points only when "
+    "all of it is right."
+)
 
 
 class Status(StrEnum):
@@ -57,6 +62,8 @@ class Work:
 
     text: str = ""
     """What the student gave: words, or a formula that could not be compared."""
+    own: str = ""
+    """The lines of it that students were not given; empty if nobody looked for them."""
     source: str = ""
     """Where it stands, such as `writeup.pdf, page 2`."""
     unplaced: str = ""
@@ -145,6 +152,8 @@ class CheckScore:
                     says = ""  # the detail says it again, and more
                 told = (says, detail if self.reveal else "", lost)
                 return " ".join(part for part in told if part)
+            case _ if self.withheld:
+                return SETTLED
             case Pending(reason=reason):
                 return reason
         return "The grader could not judge this; a person will."

@@ -6,6 +6,7 @@ import pytest
 
 from grader.verdict import (
     ALL_OR_NOTHING,
+    SETTLED,
     Broken,
     CheckScore,
     Conclusion,
@@ -86,6 +87,16 @@ def test_a_question_of_all_or_nothing_waits_only_while_it_can_earn_something() -
     lost = question(check(right(0)), check(WAITING), all_or_nothing=True)
     assert lost.points == 0
     assert [c.outcome for c in lost.counted] == [Outcome.NONE, Outcome.NONE]
+
+
+@pytest.mark.parametrize("open_", [WAITING, Broken(reason="the reference raised")])
+def test_nobody_is_promised_to_look_at_what_is_decided(open_: Conclusion) -> None:
+    lost = question(check(right(0)), check(open_), all_or_nothing=True)
+    assert [c.feedback for c in lost.counted] == ["Wrong.", SETTLED]
+    alone = question(check(right()), check(open_), all_or_nothing=True)
+    promised = "The grader could not judge this; a person will."
+    said = WAITING.reason if open_ == WAITING else promised
+    assert [c.feedback for c in alone.counted] == ["Right.", said]
 
 
 def test_a_detail_that_begins_with_the_sentence_stands_for_it() -> None:
