@@ -17,7 +17,7 @@ from grader.errors import RubricError
 from grader.plan import Plan, Probe
 from grader.rubric import Check, Rubric, load_rubric
 from grader.rubric.yaml import Document, Place
-from grader.submission import Layout, Submission
+from grader.submission import CellKind, Layout, Submission
 from grader.writeup.read import WriteUp
 
 #: Probes are put in this order: what only looks comes before what runs a student's code.
@@ -78,7 +78,13 @@ class Assignment:
         """
         given = self.starter.files if self.starter else ()
         files = [file for file in submission.files if file not in given]
-        return self.context.writeups.read(files, self.headings)
+        code = "\n".join(c.source for c in submission.cells if c.kind is CellKind.CODE)
+        predictions = [
+            str(c.params.of).casefold() for c in self.rubric.checks if c.kind == "metric"
+        ]
+        return self.context.writeups.read(
+            files, self.headings, code=code, data=predictions, left_out=submission.left_out
+        )
 
     @cached_property
     def given_writeup(self) -> WriteUp | None:

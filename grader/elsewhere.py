@@ -15,7 +15,7 @@ from grader.checks import KINDS
 from grader.checks.base import Seen
 from grader.checks.given import formulas
 from grader.checks.reading import combined, read_formulas
-from grader.checks.written import adds_words
+from grader.checks.written import adds_words, own_lines
 from grader.rubric import Check
 from grader.values import Tensor, Value
 from grader.verdict import Conclusion, Finding, Pending, Work
@@ -39,11 +39,13 @@ def elsewhere(check: Check, found: Conclusion, seen: Seen, assignment: Assignmen
     question = check.id.partition("/")[0]
     section = writeup.section(question)
     given = seen.given_writeup.section(question) if seen.given_writeup else None
+    template = given.text if given else ""
     told = " ".join(writeup.notes)
-    if section and adds_words(section.text, given.text if given else ""):
+    if section and adds_words(section.text, template):
         work = replace(
             _proposed(check, section.text, seen, assignment),
             text=section.text,
+            own=own_lines(section.text, template),
             source=section.source,
             unplaced=writeup.unplaced,
         )

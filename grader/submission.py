@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 
@@ -96,6 +97,10 @@ class Submission:
     """What was repaired on the way in, such as an old notebook format."""
     absent: tuple[str, ...] = ()
     """Files that are asked for and were not handed in."""
+    left_out: tuple[tuple[str, str], ...] = ()
+    """Paths of what was handed in and not taken, each with why."""
+    unread: Mapping[str, str] = field(default_factory=dict)
+    """Why asked files that are there, in some form, were not taken, by what was asked for."""
 
     @property
     def carried(self) -> tuple[File, ...]:

@@ -6,6 +6,7 @@ import io
 import time
 import zlib
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,13 @@ from reportlab.pdfgen.canvas import Canvas
 from grader.checks.reading import read_formulas
 from grader.submission import File
 from grader.symbolic import Symbolic
+from grader.writeup.handed import choose
 from grader.writeup.latex import read_latex
+from grader.writeup.lines import Document
 from grader.writeup.markdown import read_markdown
 from grader.writeup.numbers import propose_numbers
 from grader.writeup.pdf import read_pdf
-from grader.writeup.read import WriteUps, write_ups_in
+from grader.writeup.read import WriteUps
 from grader.writeup.split import split
 
 IDS = ("1a", "1b", "1c", "2a", "2b", "3", "4a", "4b", "P1")
@@ -261,9 +264,13 @@ def _written(objects: list[bytes]) -> bytes:
 
 def test_the_write_up_is_the_file_so_named_else_all_prose() -> None:
     files = [File(name, b"") for name in ("README.md", "a.py", "theory.pdf", "theory.tex", "b.PDF")]
-    assert [file.path for file in write_ups_in(files)] == ["b.PDF", "theory.tex"]
-    files.append(File("sub/WriteUp.pdf", b""))
-    assert [file.path for file in write_ups_in(files)] == ["sub/WriteUp.pdf"]
+    chosen = choose(files)
+    assert [file.path for file in chosen.read] == ["b.PDF", "theory.tex"]
+    assert chosen.unread == ()
+    chosen = choose([*files, File("sub/WriteUp.pdf", b"")])
+    assert [file.path for file in chosen.read] == ["sub/WriteUp.pdf"]
+    why = "was not read, because sub/WriteUp.pdf is there"
+    assert chosen.unread == (("theory.pdf", why), ("theory.tex", why), ("b.PDF", why))
 
 
 def test_a_pdf_is_read_once_and_says_its_page(tmp_path: Path) -> None:
@@ -296,6 +303,102 @@ def test_a_word_file_is_left_to_a_person() -> None:
     assert writeup is not None
     assert writeup.notes == ("theory.docx is a Word file, which is not read: a person opens it.",)
     assert writeup.may_hold("1a")
+
+
+def read(*files: File, code: str = "", left_out: Any = ()) -> Any:
+    return WriteUps().read(files, IDS, code=code, left_out=left_out)
+
+
+def test_a_plain_text_is_read_as_text() -> None:
+    told = "Ann\r\n\r\n1a) Because n\u00b2.\r\nQuestion 2 (b)\r\nSee above.\r\n"
+    for data in (told.encode(), told.encode("utf-16"), told.encode("cp1252")):
+        writeup = read(File("Theory.TXT", data))
+        assert writeup.section("1a").text == "1a) Because n\u00b2."
+        assert writeup.section("2b").text == "See above."
+        assert (writeup.unplaced, writeup.notes) == ("Ann", ())
+        assert writeup.may_hold("3")
+    assert read(File("README.txt", b"1a"), File("requirements.txt", b"torch")) is None
+
+
+def test_a_text_that_the_notebook_works_with_is_data_unless_it_answers_a_question() -> None:
+    code = 'open("dev/predictions.txt")'
+    assert read(File("predictions.txt", b"Oslo\nRome\n3\n"), code=code) is None
+    assert read(File("my-predictions.txt", b"Oslo"), code=code) is not None
+    asked = WriteUps().read([File("Predictions.txt", b"Oslo")], IDS, data=["predictions"])
+    assert asked is None
+    assert read(File("predictions.txt", b"# 1a\nOslo"), code=code).section("1a").text == "Oslo"
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("theory.odt", "an OpenDocument file"),
+        ("theory.doc", "a Word file"),
+        ("page 1.JPG", "a picture"),
+        ("scans/1.png", "a picture"),
+        ("theory.zip", "an archive"),
+        ("theory.xlsx", "a spreadsheet"),
+        ("writeup.qqq", "a file"),
+    ],
+)
+def test_what_no_machine_reads_may_hold_any_answer(name: str, kind: str) -> None:
+    says = f"{name} is {kind}, which is not read: a person opens it."
+    writeup = read(File("a.py", b""), File(name, b"PK"), File("weights.pt", b""))
+    assert (writeup.notes, writeup.name, writeup.may_hold("1a")) == ((says,), name, True)
+    beside = read(File(name, b"PK"), File("writeup.md", b"# 1a\n# 1b\nwords"))
+    assert (beside.notes, beside.may_hold("1a")) == ((says,), True)
+
+
+def test_a_word_file_beside_its_own_pdf_adds_nothing() -> None:
+    files = [File("theory.docx", b"PK"), File("theory.pdf", pdf(page("Question 1a", "words")))]
+    assert [part.name for part in read(*files).parts] == ["theory.pdf"]
+
+
+def test_a_file_that_could_not_be_taken_may_hold_any_answer() -> None:
+    left_out = [("big.pdf", "too large"), ("weights.pt", "too large"), ("deep/folder", "deep")]
+    writeup = read(File("theory.md", b"# 1a\n"), left_out=left_out)
+    assert writeup.notes == (
+        "big.pdf was left out: too large.",
+        "deep/folder was left out: deep.",
+    )
+    assert writeup.may_hold("1a")
+    assert read(left_out=left_out[1:2]) is None
+
+
+def test_many_files_are_told_in_few_words() -> None:
+    writeup = read(*(File(f"{n}.jpg", b"") for n in range(8)))
+    assert writeup.name == "0.jpg, 1.jpg, 2.jpg, 3.jpg, 4.jpg and 3 more"
+    assert writeup.notes[-1] == "Nor were 3 more files read."
+    assert len(writeup.notes) == 6
+    texts = read(*(File(f"{n}.md", b"# 1a\n") for n in range(6)))
+    assert texts.notes == ("5.md was not read: too many files.",)
+    assert texts.may_hold("1a")
+
+
+def test_a_pdf_that_the_clock_cut_short_is_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = pdf(page("Question 1a", "words"))
+    assert read_pdf(data).hurried is False
+    assert read_pdf(data, wall_s=0.01).hurried is True
+    files = [File("writeup.pdf", data)]
+    monkeypatch.setattr("grader.writeup.read.read_pdf", partial(read_pdf, wall_s=0.01))
+    assert WriteUps(tmp_path).read(files, IDS)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_pdf_that_takes_too_much_is_read_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """How much the process may take is the same every time, unlike the clock."""
+    files = [File("writeup.pdf", pdf(page("Question 1a", "words")))]
+    limited = Document(problem="takes too much memory or time to read")
+    monkeypatch.setattr("grader.writeup.read.read_pdf", lambda _: limited)
+    first = WriteUps(tmp_path).read(files, IDS)
+    monkeypatch.undo()
+    assert first is not None
+    assert first.notes == ("writeup.pdf takes too much memory or time to read.",)
+    assert WriteUps(tmp_path).read(files, IDS) == first
 
 
 def across(numbers: tuple[int, ...], between: str) -> str:
@@ -406,6 +509,9 @@ HOSTILE = {
     "assignments": "q_1 = " * 3_000,
     "formulas": "rnn time: t*l, n; " * 1_000,
     "pipes": "| " * 10_000,
+    "letters": "q" * 20_000 + " = 1",
+    "letters in a table": "| " + "q" * 9_000 + " | x |\n|--|--|\n| 1 | 2 |\n| 1 | 2 |",
+    "blanks of an index": "| q_" + " " * 9_000 + " | x |\n|--|--|\n| 1 | 2 |\n| 1 | 2 |",
 }
 
 

@@ -16,7 +16,6 @@ from grader.submission import Cell, CellKind
 from grader.verdict import Finding, Pending, Work
 from grader.writeup.read import Section, WriteUp
 
-TESTIMONY = False
 NOTEBOOK = "the notebook"
 #: Of one line, and without a blank run that two parts could share: it takes linear time.
 HEADING = re.compile(r" {0,3}(#{1,6})(?:[ \t]+(.*))?")
@@ -40,6 +39,11 @@ class Params(CheckParams):
     """`written: {under: 2c, items: [locality]}`."""
 
     of: Wanted
+
+
+def testimony(params: Params, asked: Mapping[str, Request]) -> bool:
+    """Never: a person grades words."""
+    return False
 
 
 def asks(params: Params) -> str:
@@ -105,31 +109,39 @@ def judge(params: Params, seen: Seen, context: Context) -> Finding | Pending:
     section = _section(params, seen)
     notes = " ".join(seen.writeup.notes) if seen.writeup else ""
     if nothing is None or section:
-        work = _work(params, seen, "" if nothing else NOTEBOOK, section)
+        work = _work(params, seen, context, "" if nothing else NOTEBOOK, section)
         read = params.of.reads.proposal(work.text, context.symbolic) if params.of.reads else Work()
         work = replace(work, proposed=read.proposed, read=read.read)
         return Pending(reason="A person grades this.", detail=notes, work=work)
+    written, given = ([line for line, _, _ in _lines(c)] for c in (seen.cells, context.template))
+    new = _new_words(written, given) if _adds_lines(written, given) else Work()
     if seen.writeup and all(map(seen.writeup.may_hold, _names(params, seen))):
         reason = f"{nothing.says} It may be elsewhere in the write-up: a person looks."
-        work = Work(source=seen.writeup.name, unplaced=seen.writeup.unplaced)
+        # No text: what was decided holds for this submission alone.
+        unplaced = "\n\n".join(filter(None, [new.text, seen.writeup.unplaced]))
+        work = Work(source=seen.writeup.name, unplaced=unplaced)
         return Pending(reason=reason, detail=notes, work=work)
-    written, given = ([line for line, _, _ in _lines(c)] for c in (seen.cells, context.template))
-    if _adds_lines(written, given):
+    if new.text:
         reason = f"{nothing.says} Other words were written: a person looks."
-        return Pending(reason=reason, detail=notes, work=_new_words(written, given))
+        return Pending(reason=reason, detail=notes, work=new)
     return nothing
 
 
 def _section(params: Params, seen: Seen) -> Section | None:
     """The section of the write-up, if there is more in it than students were given."""
+    found = _find(params, seen, seen.writeup)
+    return found if found and adds_words(found.text, _given(params, seen)) else None
 
-    def find(writeup: WriteUp | None) -> Section | None:
-        sections = map(writeup.section, _names(params, seen)) if writeup else iter(())
-        return next(filter(None, sections), None)
 
-    found, given = find(seen.writeup), find(seen.given_writeup)
-    new = found and adds_words(found.text, given.text if given else "")
-    return found if new else None
+def _given(params: Params, seen: Seen) -> str:
+    """What stood there in the write-up that students were given to fill in."""
+    given = _find(params, seen, seen.given_writeup)
+    return given.text if given else ""
+
+
+def _find(params: Params, seen: Seen, writeup: WriteUp | None) -> Section | None:
+    sections = map(writeup.section, _names(params, seen)) if writeup else iter(())
+    return next(filter(None, sections), None)
 
 
 def _names(params: Params, seen: Seen) -> tuple[str, str]:
@@ -137,12 +149,21 @@ def _names(params: Params, seen: Seen) -> tuple[str, str]:
     return params.of.under, seen.check_id.partition("/")[0]
 
 
-def _work(params: Params, seen: Seen, notebook: str, section: Section | None) -> Work:
+def _work(
+    params: Params, seen: Seen, context: Context, notebook: str, section: Section | None
+) -> Work:
     """All that was written, the notebook's words first."""
-    texts = [(text_under(params.of.under, seen.cells) or "", notebook)] if notebook else []
-    texts += [(section.text, section.source)] if section else []
+    under, texts, own = params.of.under, [], []
+    if notebook:
+        text = text_under(under, seen.cells) or ""
+        texts.append((text, notebook))
+        own.append(own_lines(text, text_under(under, context.template) or ""))
+    if section:
+        texts.append((section.text, section.source))
+        own.append(own_lines(section.text, _given(params, seen)))
     return Work(
         text="\n\n".join(text for text, _ in texts),
+        own="\n\n".join(own),
         source="; ".join(source for _, source in texts),
         unplaced=seen.writeup.unplaced if seen.writeup else "",
     )
@@ -186,6 +207,13 @@ def _lines(cells: Sequence[Cell]) -> Iterator[tuple[str, int, str]]:
                 yield line, len(found[1]), (found[2] or "").strip().rstrip("#").rstrip()
                 continue
             yield line, 0, ""
+
+
+def own_lines(text: str, template: str) -> str:
+    """A text without the lines that the template has as well."""
+    known = set(map(_squeezed, template.splitlines())) - {""}
+    lines = [line for line in text.splitlines() if _squeezed(line) not in known]
+    return "\n".join(lines).strip()
 
 
 def adds_words(text: str, template: str) -> bool:

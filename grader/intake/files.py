@@ -47,6 +47,12 @@ class Listed:
         """A sentence for every reason why files were left out."""
         return tuple(_note(paths, why) for why, paths in self.left_out.items())
 
+    @property
+    def reasons(self) -> tuple[tuple[str, str], ...]:
+        """Every path that was left out, as it can be shown, and why."""
+        told = ((path, why) for why, paths in self.left_out.items() for path in paths)
+        return tuple((_shown(path), why) for path, why in told)
+
 
 def list_files(root: Path, ours: Sequence[str]) -> Listed:
     """Find all files below a folder, without hidden ones, litter, notebooks and links.
@@ -149,8 +155,12 @@ def _unusable(path: str) -> str:
     return "a name that not every system allows" if set(path) & set('\\:*?"<>|\n') else ""
 
 
+def _shown(path: str) -> str:
+    return path.encode("utf-8", "replace").decode()
+
+
 def _note(paths: Sequence[str], why: str) -> str:
-    shown = [path.encode("utf-8", "replace").decode() for path in paths[:3]]
+    shown = [_shown(path) for path in paths[:3]]
     more = f" and {len(paths) - 3} more" if len(paths) > 3 else ""
     verb = "was" if len(paths) == 1 else "were"
     return f"{', '.join(shown)}{more} {verb} left out: {why}"

@@ -24,9 +24,10 @@ MAX_FORMULAS = 100
 MAX_TRIED = 6
 MAX_FORMULA_CHARS = 300
 
-_ARROW = re.compile(r"\\(?:long)?[rR]ightarrow|\\to\b|\\implies|\u2192|\u21d2|[-=]+>")
+_ARROW = re.compile(r"\\(?:long)?[rR]ightarrow|\\to\b|\\implies|\u2192|\u21d2|(?<![-=])[-=]++>")
 _BIG_O = re.compile(
-    r"(?:\\mathcal\s*\{?\s*O\s*\}?|\\?Theta|\\?Omega|\u0398|\bO)\s*(?:\\left)?\s*(?=\()"
+    r"(?:\\mathcal\s*+(?:\{\s*+)?O(?:\s*+\})?|\\?Theta|\\?Omega|\u0398|\bO)"
+    r"\s*+(?:\\left\s*+)?(?=\()"
 )
 _MATH = re.compile(r"\$\$?([^$]{1,300})\$\$?|\\\((.{1,300}?)\\\)|\\\[(.{1,300}?)\\\]")
 _BARE = re.compile(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from dataclasses import dataclass
 
 #: Of a document; homework has a tenth of it.
@@ -34,12 +35,15 @@ class Document:
     """Why there is no text, in words that follow the file's name; empty if there is."""
     notes: tuple[str, ...] = ()
     """What was left out or could not be read, likewise."""
+    hurried: bool = False
+    """Whether the clock ended the reading: a machine that is less busy may read more."""
 
 
 def decoded(data: bytes) -> tuple[str, tuple[str, ...]]:
-    """The text of a file and notes on it: UTF-8 with or without a mark, else Latin-1; capped."""
+    """The text of a file and notes on it: UTF-8, UTF-16 with a mark, else Latin-1; capped."""
+    marked = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     try:
-        text = data.decode("utf-8-sig")
+        text = data.decode("utf-16" if marked else "utf-8-sig")
     except UnicodeDecodeError:
         text = data.decode("cp1252", "replace")
     if len(text) > MAX_CHARS:

@@ -11,7 +11,11 @@ from grader.writeup.tables import Grid, blocks
 _NUMBER = r"-?\d{1,9}(?:\.\d{1,9})?"
 _BETWEEN = r"\s*(?:[,;]|\\to|\\rightarrow|\u2192|->)\s*"
 _LIST = re.compile(rf"{_NUMBER}(?:{_BETWEEN}{_NUMBER}){{2,60}}")
-_INDEXED = re.compile(r"([A-Za-z]+)\s*(?:_\s*\{?\s*(\d{1,2})\s*\}?|\[(\d{1,2})\]|(\d{1,2}))")
+#: Takes nothing back (`++`): of a line of letters each is looked at once.
+_INDEXED = re.compile(
+    r"(?<![A-Za-z])([A-Za-z]++)\s*+"
+    r"(?:_\s*+(?:\{\s*+)?(\d{1,2})\s*+\}?|\[(\d{1,2})\]|(\d{1,2}))"
+)
 _MARKUP = re.compile(r"[$*{}\s]|\\(?:mathbf|textbf|mathrm|text|,|;|!)")
 #: Words of names that say nothing: `q_steps` is about q.
 _EMPTY = frozenset(("step", "steps", "value", "values", "list", "t", "n"))

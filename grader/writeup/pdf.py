@@ -7,15 +7,14 @@ process runs with the rights of whoever grades; the reader is plain Python and r
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
-import grader
+from grader.child import needed_environment, package_first
 from grader.errors import Fault
 from grader.writeup.lines import MAX_CHARS, Document, Line
 
@@ -24,7 +23,6 @@ MAX_MIB = 50
 OUTPUT_BYTES = 8 << 20
 #: A page with fewer characters than that holds no text: a number at the foot of a scan, perhaps.
 FEW_CHARS = 8
-_KEPT_ENVIRONMENT = ("PATH", "SYSTEMROOT", "LANG", "LC_ALL", "TMPDIR", "TEMP", "TMP")
 
 
 def read_pdf(data: bytes, *, wall_s: float = WALL_S) -> Document:
@@ -53,7 +51,7 @@ def read_pdf(data: bytes, *, wall_s: float = WALL_S) -> Document:
     if problem and pages:
         notes.append(f"{problem} beyond page {max(pages)}")
         problem = ""
-    return _document(pages, problem, notes)
+    return replace(_document(pages, problem, notes), hurried=not in_time)
 
 
 def _document(pages: dict[int, list[str]], problem: str, notes: list[str]) -> Document:
@@ -102,7 +100,7 @@ def _ask(data: bytes, wall_s: float) -> tuple[list[dict[str, Any]], bool]:
                 stdin=given,
                 stdout=taken,
                 stderr=subprocess.DEVNULL,
-                env=_environment(),
+                env=package_first(needed_environment()),
             )
         except OSError as error:
             raise Fault(f"the process that reads PDFs did not start: {error}") from error
@@ -126,9 +124,3 @@ def _told(written: bytes) -> Iterator[dict[str, Any]]:
             continue  # the last line of a process that was killed
         if isinstance(found, dict):
             yield found
-
-
-def _environment() -> dict[str, str]:
-    """Only what Python needs, and where this package lies: `-P` keeps the working folder out."""
-    kept = {name: os.environ[name] for name in _KEPT_ENVIRONMENT if name in os.environ}
-    return {**kept, "PYTHONPATH": str(Path(grader.__file__).parent.parent)}

@@ -5,33 +5,30 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from grader.submission import File
+from grader.writeup.handed import Chosen, choose, names, stem, suffix
 from grader.writeup.latex import read_latex
 from grader.writeup.lines import Document, Line
 from grader.writeup.markdown import read_markdown
 from grader.writeup.pdf import read_pdf
 from grader.writeup.split import Split, split
 
-
-def _word(data: bytes) -> Document:
-    return Document(problem="is a Word file, which is not read: a person opens it")
-
-
-#: How a file is read, by suffix; the first of a stem counts, because it says most.
+#: How a file is read, by suffix.
 READERS: dict[str, Callable[[bytes], Document]] = {
     ".tex": read_latex,
     ".md": read_markdown,
     ".pdf": read_pdf,
-    ".docx": _word,
+    ".txt": read_markdown,
 }
-MAX_FILES = 5
 #: Of what is kept of a PDF; another version is read anew.
-VERSION = 1
+VERSION = 2
+#: Files that are named; of the others it is said how many they are.
+MOST_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +66,7 @@ class WriteUp:
     @property
     def name(self) -> str:
         """Its files."""
-        return ", ".join(part.name for part in self.parts)
+        return _listed([part.name for part in self.parts])
 
     @property
     def unread(self) -> bool:
@@ -112,67 +109,74 @@ class WriteUps:
         self._kept = kept
         self._last: tuple[object, WriteUp | None] = (None, None)
 
-    def read(self, files: Sequence[File], questions: Sequence[str]) -> WriteUp | None:
+    def read(
+        self,
+        files: Sequence[File],
+        questions: Sequence[str],
+        *,
+        code: str = "",
+        data: Collection[str] = (),
+        left_out: Sequence[tuple[str, str]] = (),
+    ) -> WriteUp | None:
         """Read the write-up among files; None if there is none.
 
         Args:
             files: All that was handed in beside the notebook.
             questions: Ids and headings that it may be split by.
+            code: Source of the notebook: a plain text that it names and that names no question
+                is data.
+            data: Stems of plain texts that are data likewise.
+            left_out: Paths of what was handed in and not taken, each with why.
 
         Raises:
             Fault: the process that reads PDFs cannot be started.
         """
-        chosen = write_ups_in(files)
-        key = (tuple((file.path, file.data) for file in chosen), tuple(questions))
+        key = (tuple(files), tuple(questions), code, tuple(data), tuple(left_out))
         if self._last[0] != key:
-            self._last = (key, self._read(chosen, questions) if chosen else None)
+            prose = [file for file in files if not _is_data(file, code, data, questions)]
+            chosen = choose(prose, left_out)
+            some = chosen.read or chosen.unread
+            self._last = (key, self._read(chosen, questions) if some else None)
         return self._last[1]
 
-    def _read(self, files: Sequence[File], questions: Sequence[str]) -> WriteUp:
+    def _read(self, chosen: Chosen, questions: Sequence[str]) -> WriteUp:
         parts, notes = [], []
-        for file in files[:MAX_FILES]:
+        for file in chosen.read:
             document = self._document(file)
             said = [document.problem] if document.problem else list(document.notes)
             notes += [f"{file.path} {one}." for one in said]
             divided = split(document.lines, questions)
             parts.append(Part(file.path, divided, document.problem))
-        notes += [f"{file.path} was not read: too many files." for file in files[MAX_FILES:]]
+        parts += [Part(path, Split({}, ()), why) for path, why in chosen.unread]
+        notes += [f"{path} {why}." for path, why in chosen.unread[:MOST_NAMED]]
+        more = len(chosen.unread) - MOST_NAMED
+        notes += [f"Nor were {more} more files read."] if more > 0 else []
         return WriteUp(tuple(parts), tuple(notes))
 
     def _document(self, file: File) -> Document:
-        suffix = _suffix(file)
-        if suffix != ".pdf" or self._kept is None:
-            return READERS[suffix](file.data)
+        ending = suffix(file.path)
+        if ending != ".pdf" or self._kept is None:
+            return READERS[ending](file.data)
         digest = hashlib.sha256(file.data).hexdigest()
         path = self._kept / f"{digest}.{VERSION}.json"
         with suppress(OSError, ValueError, KeyError, TypeError):  # not there, or damaged
             return _from_json(path.read_text(encoding="utf-8"))
         document = read_pdf(file.data)
-        if "time" not in document.problem:  # a busy machine may be quicker tomorrow
+        if not document.hurried:
             _keep(path, json.dumps(asdict(document)))
         return document
 
 
-def write_ups_in(files: Sequence[File]) -> list[File]:
-    """The files that are a write-up: those so named, else all that are prose.
-
-    Of `theory.tex` and `theory.pdf` only the first is read.
-    """
-    prose = [file for file in files if _suffix(file) in READERS and _stem(file) != "readme"]
-    named = [file for file in prose if _stem(file) in ("writeup", "write-up", "write_up")]
-    chosen: dict[str, File] = {}
-    order = list(READERS)
-    for file in sorted(named or prose, key=lambda file: order.index(_suffix(file))):
-        chosen.setdefault(file.path.rpartition(".")[0].casefold(), file)
-    return sorted(chosen.values(), key=lambda file: file.path)
+def _is_data(file: File, code: str, data: Collection[str], questions: Sequence[str]) -> bool:
+    """Whether a plain text is what the notebook works with, and no answer to a question."""
+    if suffix(file.path) != ".txt" or not (stem(file.path) in data or names(code, file.path)):
+        return False
+    return not split(read_markdown(file.data).lines, questions).sections
 
 
-def _suffix(file: File) -> str:
-    return os.path.splitext(file.path)[1].casefold()
-
-
-def _stem(file: File) -> str:
-    return os.path.splitext(file.path.rpartition("/")[2])[0].casefold()
+def _listed(found: Sequence[str]) -> str:
+    more = len(found) - MOST_NAMED
+    return ", ".join(found[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _text(lines: Sequence[Line]) -> str:

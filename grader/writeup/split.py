@@ -99,6 +99,8 @@ class _Names:
     def __init__(self, questions: Iterable[str]) -> None:
         self.written = {name_of(q): q.casefold() for q in questions if name_of(q)}
         self.order = list(self.written)
+        #: The longest written first, because one may begin like another.
+        self.longest = sorted(self.order, key=lambda name: -len(self.written[name]))
         self.all = {name[:n] for name in self.order for n in range(1, len(name) + 1)}
 
     def place(self, name: Name) -> int:
@@ -167,7 +169,7 @@ def _exact(label: str, heading: bool, names: _Names) -> Named | None:
     folded = label.casefold()
     prefix = _PREFIX.match(folded)
     start = prefix.end() if prefix else 0
-    for name in sorted(names.written, key=lambda name: -len(names.written[name])):
+    for name in names.longest:
         for at in {0, start}:
             written = names.written[name]
             after = folded[at + len(written) :][:1]
