@@ -40,7 +40,8 @@ def check_notebook(
             try:
                 lines = check(notebook, told, sandbox, symbolic)
             except SubmissionError as error:
-                lines = [Line(question="", name=notebook.name, ok=False, says=f"{error}.")]
+                name = notebook.resolve().name
+                lines = [Line(question="", name=name, ok=False, says=f"{error}.")]
     if as_json:
         result = {"assignment": told["assignment"], "ok": all(line.ok for line in lines)}
         console.print_json(json.dumps({**result, "lines": [asdict(line) for line in lines]}))

@@ -49,6 +49,9 @@ def score(
             changed since then is broken until the notebook is executed anew. None: all are alike.
         bugs: Gets the traceback of every error that nothing expected; its check is broken.
         starter: What is known of the starter's own run.
+
+    Raises:
+        MemoryError: which says nothing about the student.
     """
 
     def conclude(check: Check) -> Conclusion:
@@ -61,12 +64,14 @@ def score(
             found = elsewhere(check, judged, seen, assignment)
         except (Fault, InputError) as fault:
             return Broken(reason=str(fault))
+        except MemoryError:
+            raise  # nothing that is judged after it can be relied on
         except Exception as error:  # noqa: BLE001 - one check's bug must not cost the others
             if bugs is not None:
                 bugs.append("".join(traceback.format_exception(error)))
             return Broken(reason=f"a bug of the grader: {type(error).__name__}: {error}")
         lost = isinstance(found, Finding) and found.credit == 0
-        reason = seen.blameless() if lost else ""
+        reason = (seen.blameless() or _unread(submission, found)) if lost else ""
         return Pending(reason=reason) if reason else found
 
     return Score(
@@ -92,9 +97,17 @@ def _notes(submission: Submission, evidence: Evidence, starter: Starter) -> list
         starter.note(cells),
         *submission.notes,
         *(cell_says(r, cells) for r in failed if r.index not in ours),
-        *(f"{cell_says(r, cells)}, as in the starter" for r in failed if r.index in ours),
+        *(f"{cell_says(r, cells)}, {starter.likeness}" for r in failed if r.index in ours),
         *(cell_says(r, cells) for r in left_out),
     ]
+
+
+def _unread(submission: Submission, found: Conclusion) -> str:
+    """Why a person looks at what is not there: it may be in a file that could not be taken."""
+    if not submission.unread or not isinstance(found, Finding) or found.answered:
+        return ""
+    why = "; ".join(submission.unread.values())
+    return f"{found.says} It may be in what was not taken ({why}): a person will look."
 
 
 def seen_of(

@@ -30,7 +30,10 @@ from grader.release import VERSION
 from grader.sandbox.base import Sandbox
 from grader.submission import Cell, CellKind, Layout, Submission
 from grader.symbolic import Symbolic
-from grader.values import Tensor
+from grader.values import Tensor, Value
+
+#: Names of parameters that a line tells.
+MOST_NAMED = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,14 +86,37 @@ def check(path: Path, told: dict[str, Any], sandbox: Sandbox, symbolic: Symbolic
     run = execute(submission, plan, sandbox, data, lib)
     context = _context(told, symbolic)
     taken = frozenset(map(str, told.get("names", ())))
+    looked = [_look(one, submission, run.evidence, context, taken) for one in told["checks"]]
+    asked = list(_of_the_best(looked))
     lines = [
-        *(Line(question="", name=n, ok=False, says="is not there.") for n in submission.absent),
+        *_file_lines(submission, lacks=_lacks(asked, told, run.evidence)),
         *_cell_lines(submission.cells, run.evidence),
-        *_of_the_best(
-            [_look(one, submission, run.evidence, context, taken) for one in told["checks"]]
-        ),
+        *asked,
     ]
     return list(_grouped(lines))
+
+
+def _lacks(asked: Sequence[Line], told: dict[str, Any], evidence: Evidence) -> bool:
+    """Whether an asked name is not defined, and no cell that failed is the cause."""
+    missing = {
+        (str(one["id"]).partition("/")[0], str(one["name"]))
+        for one in told["checks"]
+        for local in one["requests"]
+        if evidence.observed(f"{one['id']}/{local}").status is ProbeStatus.MISSING
+    }
+    return any((line.question, line.name) in missing and not line.cause for line in asked)
+
+
+def _file_lines(submission: Submission, *, lacks: bool) -> Iterator[Line]:
+    """What is to say of files: those that are absent matter only where a name is missing."""
+    absent = "is not there." if lacks else "is not there, but every asked name is."
+    for name in submission.absent:
+        yield Line(question="", name=name, ok=not lacks, says=absent)
+    for name, why in submission.unread.items():
+        yield Line(question="", name=name, ok=False, says=f"{why}.")
+    for note in submission.notes:
+        if " left out: " in note:
+            yield Line(question="", name="files", ok=True, says=f"{note}.")
 
 
 def _of_the_best(lines: list[Line]) -> Iterator[Line]:
@@ -136,7 +162,7 @@ def _cell_lines(cells: tuple[Cell, ...], evidence: Evidence) -> Iterator[Line]:
             question="",
             name=name_of(index, cells),
             ok=receipt.status is CellStatus.LEFT_OUT,
-            says=f"{cell_says(receipt, cells)}.",
+            says=f"{cell_says(receipt, cells).rstrip('.')}.",
             cause=name_of(causes[-1], cells) if causes else "",
         )
 
@@ -244,12 +270,27 @@ def _misfit(one: dict[str, Any], seen: Seen) -> str:
     theirs = reply["parameters"]
     for name, shape in one["parameters"].items():
         if theirs.get(name) != shape:
-            found = theirs.get(name, ", ".join(theirs) or "no parameters")
+            found = theirs.get(name, _some(list(theirs)) or "no parameters")
             return f"Expected a parameter {name} of shape {shape}, found {found}."
-    shapes = [list(o.shape) if isinstance(o, Tensor) else None for o in reply["outputs"]]
-    if one["shapes"] and shapes != one["shapes"]:
-        return f"Expected outputs of shapes {one['shapes']}, found {shapes}."
+    outputs, shapes = reply["outputs"], one["shapes"]
+    if shapes and len(outputs) != len(shapes):
+        return f"Expected {len(shapes)} outputs, found {len(outputs)}."
+    for output, shape in zip(outputs, shapes, strict=False):
+        if not isinstance(output, Tensor) or list(output.shape) != shape:
+            return f"Expected an output of shape {shape}, found {_kind(output)}."
     return ""
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return ", ".join(names[:MOST_NAMED]) + more
+
+
+def _kind(output: Value) -> str:
+    """What a model returned, in a word or by its shape."""
+    if isinstance(output, Tensor):
+        return f"one of shape {list(output.shape)}"
+    return "None" if output is None else "no tensor"
 
 
 def _fine(one: dict[str, Any]) -> str:

@@ -33,14 +33,19 @@ class Starter:
     """How cells failed through the environment, by what they are known by."""
     says: tuple[str, ...] = ()
     """A sentence for staff about each of these cells."""
+    unknown: str = ""
+    """Why it is not known how they failed, through no act of a student; empty if it is."""
 
     def blameless(self, cells: tuple[Cell, ...], receipts: Iterable[CellReceipt]) -> frozenset[int]:
         """The failed cells of a submission that are the starter's and fail there in the same way.
 
-        Of a starter that nobody has worked on there are none: nothing in it is an answer.
+        Of a starter that nobody has worked on there are none: nothing in it is an answer. Where the
+        starter's own run is not known, they are all that may fail there in the same way.
         """
         if self.untouched(cells):
             return frozenset()
+        if self.unknown:
+            return frozenset(_environments(cells, receipts, self.cells))
         return frozenset(
             receipt.index
             for receipt in receipts
@@ -59,6 +64,11 @@ class Starter:
         same = [squeezed(c.source) for c in cells] == [squeezed(c.source) for c in self.cells]
         return "the untouched starter" if same else "the code is that of the untouched starter"
 
+    @property
+    def likeness(self) -> str:
+        """What to say of a failure that is blameless, behind what became of the cell."""
+        return f"{'perhaps ' if self.unknown else ''}as in the starter"
+
 
 NO_STARTER = Starter()
 
@@ -67,22 +77,34 @@ def learn(cells: tuple[Cell, ...], receipts: Iterable[CellReceipt]) -> Starter:
     """Read off the starter's run which of its cells cannot run where it was executed."""
     failures: dict[str, set[str]] = {}
     by_index = {receipt.index: receipt for receipt in receipts}
-    ours: set[int] = set()
-    for index, receipt in sorted(by_index.items()):
-        causes = because(receipt, cells, by_index)
-        if ours.intersection(causes) or _is_environments(receipt):
-            ours.add(index)
-            failures.setdefault(_known_by(cells[index]), set()).add(_kind(receipt, cells))
+    ours = _environments(cells, by_index.values(), cells)
+    for index in ours:
+        kind = _kind(by_index[index], cells)
+        failures.setdefault(_known_by(cells[index]), set()).add(kind)
     return Starter(
         cells=cells,
         failures={known_by: frozenset(kinds) for known_by, kinds in failures.items()},
-        says=tuple(cell_says(by_index[index], cells) for index in sorted(ours)),
+        says=tuple(cell_says(by_index[index], cells) for index in ours),
     )
 
 
 def squeezed(source: str) -> str:
     """A source without what only spaces it."""
     return " ".join(source.split())
+
+
+def _environments(
+    cells: Sequence[Cell], receipts: Iterable[CellReceipt], starter: Iterable[Cell]
+) -> list[int]:
+    """The starter's cells that fail, or whose first cause fails, as an environment makes them."""
+    by_index = {receipt.index: receipt for receipt in receipts if receipt.index < len(cells)}
+    given = {_known_by(cell) for cell in starter if cell.kind is CellKind.CODE}
+    found: list[int] = []
+    for index, receipt in sorted(by_index.items()):
+        caused = set(found).intersection(because(receipt, cells, by_index))
+        if (caused or _is_environments(receipt)) and _known_by(cells[index]) in given:
+            found.append(index)
+    return found
 
 
 def _is_environments(receipt: CellReceipt) -> bool:

@@ -126,7 +126,7 @@ def test_the_environments_cell_is_nobodys_doing(name: str, observation: Observat
     seen = replace(seen, environment=frozenset({1}))
     assert "cell 2 raised URLError: no network." in seen.blameless()
     assert seen.blameless().endswith(
-        "That cell of the starter cannot run where this is graded: a person will look."
+        "That cell is the starter's own, so a person will look."
     )
     assert seen.cause() == 1
 

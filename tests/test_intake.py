@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,19 @@ def test_format_3_is_read() -> None:
 WRONG = {
     "empty": (b"  ", "hw.ipynb is empty"),
     "not JSON": (b"import torch", "hw.ipynb is not a notebook: its text is not JSON (line 1)"),
+    "web page": (
+        b"\n<!DOCTYPE html>",
+        "hw.ipynb is a web page, not a notebook: hand in the notebook itself",
+    ),
+    "archive": (
+        b"PK\x03\x04\xff",
+        "hw.ipynb is an archive, not a notebook: hand in the notebook itself",
+    ),
+    "PDF": (b"%PDF-1.7", "hw.ipynb is a PDF, not a notebook: hand in the notebook itself"),
+    "half of it": (
+        b'{"cells": [\n',
+        "hw.ipynb is damaged: its text breaks off or is no JSON (line 2): save it anew",
+    ),
     "conflict": (
         b'{"cells": [\n<<<<<<< HEAD\n',
         "hw.ipynb holds a Git merge conflict at line 2: resolve it, save anew",
@@ -61,7 +75,6 @@ WRONG = {
         "hw.ipynb has notebook format 2; 3 and 4 are read: save it anew",
     ),
     "no format": (b"{}", "hw.ipynb has notebook format none; 3 and 4 are read: save it anew"),
-    "no code": (b'{"nbformat": 4, "cells": {}}', "hw.ipynb has no code cells"),
     "deep": (b"[" * 200_000, "hw.ipynb is nested too deeply to be a notebook"),
     "many cells": (notebook(*["x"] * 2001), "hw.ipynb has more than 2000 cells or 4 MiB of source"),
 }
@@ -255,18 +268,97 @@ def test_a_module_that_is_missing_is_named_and_the_others_are_taken(tmp_path: Pa
     assert read.notes == ("src/model.py was not handed in",)
 
 
-def test_a_module_elsewhere_is_taken_if_it_is_the_only_one(tmp_path: Path) -> None:
-    put(tmp_path, attention_py="a = 1", old__model_py="m = 1", new__model_py="m = 2")
+def test_a_module_elsewhere_is_taken_and_named(tmp_path: Path) -> None:
+    put(tmp_path, attention_py="a = 1", work__model_py="m = 1")
     read = read_submission(tmp_path, "hw", SRC)
-    assert [cell.place for cell in read.cells] == ["attention.py"]
+    assert [cell.place for cell in read.cells] == ["attention.py", "work/model.py"]
     assert read.notes == (
-        "src/model.py was not handed in",
         "attention.py was taken for src/attention.py",
+        "work/model.py was taken for src/model.py",
     )
-    (tmp_path / "attention.py").unlink()
+    for name in ("attention.py", "work/model.py"):
+        (tmp_path / name).rename(tmp_path / f"{name}.txt")
     read = read_submission(tmp_path, "hw", SRC)
     asked = "src/attention.py, src/model.py"
-    assert read.problem == f"nothing that is asked for: expected {asked}, found new, old"
+    found = "attention.py.txt, work"
+    assert read.problem == f"nothing that is asked for: expected {asked}, found {found}"
+
+
+COPIES = {
+    "in its place": (("src/model.py", "model.py", "old/src/model.py"), "src/model.py"),
+    "at the top": (("model.py", "old/src/model.py", "old/model.py"), "model.py"),
+    "in a folder": (("hw/src/model.py", "hw/old/model.py"), "hw/src/model.py"),
+    "two alike": (("new/src/model.py", "old/src/model.py", "a/b/model.py"), ""),
+    "two ways": (("new/src/model.py", "old/model.py"), ""),
+}
+
+
+@pytest.mark.parametrize(("copies", "taken"), COPIES.values(), ids=COPIES)
+def test_of_copies_of_a_module_the_shallowest_is_taken(
+    copies: tuple[str, ...], taken: str, tmp_path: Path
+) -> None:
+    for path in ("src/attention.py", *copies):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text("x = 1")
+    read = read_submission(tmp_path, "hw", SRC)
+    assert [cell.place for cell in read.cells] == ["src/attention.py", *filter(None, [taken])]
+    if taken:
+        moved = (f"{taken} was taken for src/model.py",) if taken != "src/model.py" else ()
+        assert (read.notes, read.absent, read.unread) == (moved, (), {})
+    else:
+        says = f"src/model.py is not there, but 2 like it: {copies[0]} and {copies[1]}"
+        assert (read.notes, read.absent, read.unread) == ((says,), (), {"src/model.py": says})
+
+
+def test_one_module_is_not_taken_for_two(tmp_path: Path) -> None:
+    put(tmp_path, model_py="m = 1")
+    read = read_submission(tmp_path, "hw", Layout(files=("a/model.py", "b/model.py")))
+    assert [cell.place for cell in read.cells] == ["model.py"]
+    assert read.notes == ("b/model.py was not handed in", "model.py was taken for a/model.py")
+
+
+PROSE = json.dumps({"nbformat": 4, "cells": [{"cell_type": "markdown", "source": "## 1\nWords"}]})
+UNREAD = {
+    "broken": ({"hw.ipynb": b"oops"}, "hw.ipynb is not a notebook: its text is not JSON (line 1)"),
+    "empty": ({"mine.ipynb": b""}, "mine.ipynb is empty"),
+    "doubled": (
+        {"a.ipynb": notebook("x = 1"), "b.ipynb": notebook("x = 2")},
+        "several notebooks and none is named hw.ipynb: a.ipynb, b.ipynb",
+    ),
+}
+
+
+@pytest.mark.parametrize(("books", "says"), UNREAD.values(), ids=UNREAD)
+def test_a_notebook_that_need_not_be_there_does_not_stop_the_modules(
+    books: dict[str, bytes], says: str, tmp_path: Path
+) -> None:
+    for name, data in books.items():
+        (tmp_path / name).write_bytes(data)
+    read = read_submission(tmp_path, "hw", SRC)
+    assert read.problem == says, "without modules there is nothing else"
+    put(tmp_path, src__attention_py="a = 1", src__model_py="m = 1")
+    read = read_submission(tmp_path, "hw", SRC)
+    assert [cell.place for cell in read.cells] == list(SRC.files)
+    assert (read.problem, read.absent, read.unread) == ("", (), {"hw.ipynb": says})
+    assert says in read.notes
+    read = read_submission(tmp_path, "hw", replace(SRC, notebooks=("hw",)))
+    assert read.problem == says, "here it is needed"
+
+
+def test_a_notebook_of_words_is_read_if_there_is_code_beside_it(tmp_path: Path) -> None:
+    put(tmp_path, hw_ipynb=PROSE)
+    assert read_submission(tmp_path, "hw").problem == "hw.ipynb has no code cells"
+    assert read_submission(tmp_path, "hw", SRC).problem == "hw.ipynb has no code cells"
+    put(tmp_path, src__attention_py="a = 1", src__model_py="m = 1")
+    read = read_submission(tmp_path, "hw", SRC)
+    assert [cell.source for cell in read.cells] == ["a = 1", "m = 1", "## 1\nWords"]
+    assert (read.problem, read.notes) == ("", ())
+    parts = Layout(notebooks=("part1", "hw"))
+    put(tmp_path, part1_ipynb=PROSE)
+    says = "part1.ipynb, hw.ipynb have no code cells"
+    assert read_submission(tmp_path, "hw", parts).problem == says
+    put(tmp_path, part1_ipynb=notebook("x = 1"))
+    assert len(read_submission(tmp_path, "hw", parts).cells) == 2
 
 
 def test_a_notebook_beside_modules_may_have_any_name_and_lie_with_them(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from grader.evidence import CellReceipt, CellStatus, Raised
-from grader.starter import NO_STARTER, learn
+from grader.starter import NO_STARTER, Starter, learn
 from grader.submission import Cell, CellKind
 
 
@@ -94,6 +94,30 @@ def test_a_module_that_lacks_the_same_package_is_nobodys_doing() -> None:
     assert starter.blameless(mine, [later]) == {0}
     own = receipt(0, "ModuleNotFoundError", "No module named 'my_tools' (line 1)")
     assert starter.blameless(mine, [own]) == frozenset()
+
+
+def test_of_a_starter_that_could_not_be_run_nobody_knows_what_fails() -> None:
+    starter = Starter(cells=STARTER, unknown="the guest never became ready")
+    gone = receipt(0, "ModuleNotFoundError", "No module named 'gone'")
+    follows = receipt(2, "NameError", "name 'gone' is not defined")
+    own = receipt(3, "ModuleNotFoundError", "No module named 'gone'")
+    assert starter.blameless(MINE, [gone, follows, own]) == {0, 2}
+    assert starter.blameless(MINE, [follows, own]) == frozenset(), "they lack an answer"
+    assert starter.blameless(STARTER, FAILS) == frozenset(), "an untouched one has no answer"
+    assert (starter.likeness, learn(STARTER, FAILS).likeness) == (
+        "perhaps as in the starter",
+        "as in the starter",
+    )
+
+
+def test_what_fails_for_the_sake_of_ones_own_cell_is_ones_own() -> None:
+    starter = Starter(cells=STARTER, unknown="the guest never became ready")
+    mine = cells_of("gone = open('mine.txt')", "data = gone.load()")
+    receipts = [
+        receipt(0, "FileNotFoundError", "mine.txt"),
+        receipt(1, "NameError", "name 'gone' is not defined"),
+    ]
+    assert starter.blameless(mine, receipts) == frozenset()
 
 
 def test_an_untouched_starter_is_recognised() -> None:

@@ -113,6 +113,40 @@ def test_verifying_needs_a_solution(
         prove(course, symbolic, sandbox)
 
 
+CLAIMS = """\
+assignment: hw
+points: 6
+questions:
+  - {id: 1, points: 1, value: accuracy, at_least: 80}
+  - {id: 2, points: 1, value: six, equals: 6}
+  - {id: 3, points: 1, metric: typed, data: labels_alone, credit: {0: 0, 1: 1}}
+  - {id: 4, points: 1, metric: predict, data: withheld, credit: {0: 0, 1: 1}}
+  - id: 5
+    points: 2
+    checks: [{curve: losses, steps: 3, reaches: 1}, {function: double, cases: [{x: 2}]}]
+"""
+CLAIMS_REFERENCE = """\
+import torch
+def labels_alone(seed): return None, torch.zeros(3, dtype=torch.long)
+def withheld(seed): return torch.ones(3, 1), torch.zeros(3, dtype=torch.long)
+def double(x): return 2 * x
+"""
+
+
+def test_what_rests_on_a_students_word_is_listed(tmp_path: Path, symbolic: Symbolic) -> None:
+    course = make_course(tmp_path)
+    write(tmp_path / "rubrics/hw.yaml", CLAIMS)
+    write(tmp_path / "reference/hw/reference.py", CLAIMS_REFERENCE)
+    proof = verify(
+        course, course.open("hw", symbolic), FakeSandbox([], []), jobs=1, listener=Listened()
+    )
+    assert proof.testimony == (
+        "1 accuracy (value): 1 points",
+        "3 typed (metric): 1 points",
+        "5 losses (curve): 1 points",
+    )
+
+
 # --- what students get ----------------------------------------------------------------------------
 
 
@@ -256,3 +290,52 @@ def test_hidden_cases_and_labels_stay_here(symbolic: Symbolic) -> None:
     box = build_box(nothing, assignment.plan("image"), b"k" * 32, watch_memory=False)
     assert tokens.array.tobytes() in box
     assert labels.array.tobytes() not in box
+
+
+MODEL_RUBRIC = """\
+assignment: hw
+limits: {cell: 10 s, total: 60 s, probe: 20 s, memory: 2 GiB}
+questions:
+  - {id: 1, points: 1, model: Net, inputs: [{x: 'normal(4, 3)'}], compare: [outputs]}
+"""
+NET = """\
+from torch import nn
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        {name} = nn.Linear(3, 2)
+    def forward(self, x):
+        return {returns}
+"""
+RIGHT = {"name": "self.fc", "returns": "self.fc(x)"}
+MISFITS = {
+    "nothing": (RIGHT | {"returns": "None"}, "Expected an output of shape [4, 2], found None."),
+    "a shape": (
+        RIGHT | {"returns": "self.fc(x).sum(1)"},
+        "Expected an output of shape [4, 2], found one of shape [4].",
+    ),
+    "a dict": (
+        RIGHT | {"returns": "{'y': 1}"},
+        "Expected an output of shape [4, 2], found no tensor.",
+    ),
+}
+
+
+@pytest.mark.parametrize(("net", "says"), MISFITS.values(), ids=MISFITS)
+def test_what_a_model_returns_is_said_in_words(
+    net: dict[str, str], says: str, tmp_path: Path, symbolic: Symbolic, sandbox: ProcessSandbox
+) -> None:
+    course = make_course(tmp_path)
+    write(tmp_path / "rubrics" / "hw.yaml", MODEL_RUBRIC)
+    write(tmp_path / "reference" / "hw" / "reference.py", NET.format(**RIGHT))
+    folder = released(course, symbolic)
+    write(folder / "hw.ipynb", notebook(NET.format(**net)))
+    assert [line.says for line in checked(folder, symbolic, sandbox)] == [says]
+
+
+def test_what_a_cell_says_ends_once(
+    tmp_path: Path, symbolic: Symbolic, sandbox: ProcessSandbox
+) -> None:
+    folder = released(make_course(tmp_path), symbolic)
+    write(folder / "hw.ipynb", notebook("raise OSError('That is all.')", *SOLUTION))
+    assert checked(folder, symbolic, sandbox)[0].says == "cell 1 raised OSError: That is all."

@@ -99,18 +99,25 @@ def test_folders_of_modules_are_graded(
     lacks = right(samples / "s02")
     (lacks / "src" / "layer.py").unlink()
     flat = right(samples / "s03")
-    write(flat / "notes.txt", "some")
     for name in ("layer.py", "model.py"):
         (flat / "src" / name).rename(flat / name)
     (flat / "hw.ipynb").unlink()
+    write(right(samples / "s04") / "hw.ipynb", "{")
+    copied = right(samples / "s05")
+    write(copied / "notes.txt", "some")
+    for place in ("new", "old"):
+        write(copied / place / "model.py", (copied / "src" / "model.py").read_text())
+    (copied / "src" / "model.py").unlink()
     expected = {
         "s01": {"status": "complete", "points": {"1": 1, "2": 1, "3": 1}},
         "s02": {"status": "complete", "points": {"1": 0, "2": 0, "3": 0}},
         "s03": {"status": "complete", "points": {"1": 1, "2": 1, "3": 0}},
+        "s04": {"status": "complete", "points": {"1": 1, "2": 1, "3": "pending"}},
+        "s05": {"status": "complete", "points": {"1": 1, "2": "pending", "3": 1}},
     }
     write(samples / "expected.yaml", json.dumps(expected))
     proof = prove(course, symbolic, sandbox)
-    assert (proof.problems, proof.bugs, proof.verified) == ((), (), 5)
+    assert (proof.problems, proof.bugs, proof.verified) == ((), (), 7)
 
 
 def test_a_solution_without_a_file_proves_nothing(
@@ -118,6 +125,14 @@ def test_a_solution_without_a_file_proves_nothing(
 ) -> None:
     (course.root / "reference" / "hw" / "solution" / "src" / "model.py").unlink()
     with pytest.raises(InputError, match=r"expected a notebook at .*src/model\.py, found none"):
+        prove(course, symbolic, sandbox)
+
+
+def test_a_solution_whose_notebook_is_broken_proves_nothing(
+    course: Course, symbolic: Symbolic, sandbox: ProcessSandbox
+) -> None:
+    write(course.root / "reference" / "hw" / "solution" / "hw.ipynb", "")
+    with pytest.raises(InputError, match=r"expected a notebook at .*, found hw\.ipynb is empty"):
         prove(course, symbolic, sandbox)
 
 
@@ -189,6 +204,42 @@ def test_students_get_the_whole_folder_and_check_it(
         "says": "is not there.",
         "cause": "",
     }
+
+
+def test_code_in_the_notebook_instead_of_a_file_checks_out(
+    course: Course, symbolic: Symbolic, sandbox: ProcessSandbox
+) -> None:
+    release(course, course.open("hw", symbolic), course.root / "out")
+    folder = course.root / "out" / "hw"
+    right(folder)
+    write(folder / "notes.txt", "some")
+    (folder / "src" / "model.py").unlink()
+    own = "from pretend import ONE\ndef run_model(x):\n    return double(x) + ONE"
+    cells = [source.format("42") for source in BOOK]
+    write(folder / "hw.ipynb", notebook(cells[0], own, *cells[1:]))
+    (folder / "link.txt").symlink_to(folder / "notes.txt")
+    told = read_self_check(folder / "hw.check.json")
+    lines = [(line.name, line.ok, line.says) for line in check(folder, told, sandbox, symbolic)]
+    assert lines == [
+        ("src/model.py", True, "is not there, but every asked name is."),
+        ("files", True, "link.txt was left out: a link."),
+        (
+            "cell 4 of hw.ipynb",
+            True,
+            "cell 4 of hw.ipynb was not run at grading: "
+            r"the assignment leaves out cells with \.fit\(.",
+        ),
+        ("double", True, "a function double(x): 1 public case right"),
+        ("run_model", True, "a function run_model(x): is there"),
+        ("answer", True, "a value answer: is there"),
+    ]
+    write(folder / "hw.ipynb", "{")
+    lines = [(line.name, line.ok, line.says) for line in check(folder, told, sandbox, symbolic)]
+    broken = "hw.ipynb is damaged: its text breaks off or is no JSON (line 1): save it anew."
+    assert lines[:2] == [
+        ("src/model.py", False, "is not there."),
+        ("hw.ipynb", False, broken),
+    ]
 
 
 def test_notebooks_follow_each_other_in_one_kernel(

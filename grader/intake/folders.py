@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 from grader.errors import InputError, SubmissionError
-from grader.intake.files import LITTER, Listed, list_files, read_files
+from grader.intake.asked import Asked, counts, find_asked
+from grader.intake.files import list_files, read_files
 from grader.intake.notebook import MAX_SOURCE_BYTES, read_notebook
 from grader.submission import USUAL, Cell, CellKind, Layout, Submission
 
@@ -65,6 +66,11 @@ class Handed:
         """
         return list(self._names)
 
+    @property
+    def folders(self) -> dict[str, Path]:
+        """Where each student's submission lies."""
+        return {student: self.folder / name for student, name in self._names.items()}
+
     def read(self, student: str) -> Submission:
         """Read what a student handed in; what cannot be read says so in `problem`."""
         return read_submission(self.folder / self._names[student], self.slug, self.layout)
@@ -115,23 +121,13 @@ def read_submission(
     return replace(parts, student=student, assignment=slug)
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """What is asked for: where it was found, and what was not.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Taken:
+    """What the notebooks hold, what was repaired, and why some could not be read."""
 
-    Args:
-        modules: Asked path to the path where it lies.
-        notebooks: Asked name to the name under which it was handed in, in order.
-        absent: What was not found.
-        notes: What was taken for what.
-        several: Whether a cell's number alone does not say where it stands.
-    """
-
-    modules: dict[str, str]
-    notebooks: dict[str, str]
-    absent: tuple[str, ...]
+    cells: tuple[Cell, ...]
     notes: tuple[str, ...]
-    several: bool
+    unread: dict[str, str]
 
 
 def _read(folder: Path, slug: str, layout: Layout, notebook: str) -> Submission | None:
@@ -143,58 +139,47 @@ def _read(folder: Path, slug: str, layout: Layout, notebook: str) -> Submission 
     if all(name.startswith(".") for name in names):
         return None
     listed = list_files(root, layout.ours)
-    places = _with_lone_notebook(names, root)
-    needed = bool(layout.notebooks or notebook or not layout.files)
-    wanted = usual if needed or any(name.endswith(".ipynb") for name in places) else []
-    asked = _find(wanted, layout, listed, places, notebook)
+    asked = find_asked(root, names, usual, layout=layout, listed=listed, notebook=notebook)
     files = read_files(root, listed, list(asked.modules.values()))
-    cells, notes = _cells(root, asked, layout)
+    taken = _cells(root, asked, layout)
     sources = {file.path: file.data for file in files}
+    modules = tuple(_module_cell(path, sources[path]) for path in asked.modules.values())
+    unread = {**asked.unread, **taken.unread}
     return Submission(
         student="",
         assignment=slug,
-        cells=(*(_module_cell(path, sources[path]) for path in asked.modules.values()), *cells),
+        cells=_some_code((*modules, *taken.cells), asked, unread),
         files=files,
         notes=(
             *([f"the files were taken from the folder {inside}"] if inside else []),
+            *(f"{name} was not handed in" for name in asked.absent),
+            *unread.values(),
             *asked.notes,
-            *notes,
+            *taken.notes,
             *listed.notes,
         ),
         absent=asked.absent,
+        unread=unread,
+        left_out=listed.reasons,
     )
 
 
-def _find(
-    wanted: Sequence[str], layout: Layout, listed: Listed, names: Sequence[str], notebook: str
-) -> _Asked:
-    """Find the asked modules and notebooks.
-
-    Raises:
-        SubmissionError: nothing of it is there, or it is not clear which notebook is meant.
-    """
-    modules, notes = _modules(layout.files, listed)
-    notebooks = {wanted[0]: notebook} if notebook else _notebooks(wanted, names)
-    asked = [*layout.files, *wanted]
-    absent = tuple(name for name in asked if name not in modules and name not in notebooks)
-    if len(absent) == len(asked):
-        some = ", ".join([name for name in names if not name.startswith(".")][:5])
-        what = "nothing that is asked for" if layout.files else "no notebook"
-        raise SubmissionError(f"{what}: expected {', '.join(asked)}, found {some}")
-    return _Asked(
-        modules=modules,
-        notebooks=notebooks,
-        absent=absent,
-        notes=(*(f"{name} was not handed in" for name in absent), *notes),
-        several=len(wanted) > 1 or bool(layout.files),
-    )
+def _some_code(
+    cells: tuple[Cell, ...], asked: Asked, unread: Mapping[str, str]
+) -> tuple[Cell, ...]:
+    """The cells, if there is anything to execute among them."""
+    if any(cell.kind is CellKind.CODE for cell in cells):
+        return cells
+    have = "has" if len(asked.notebooks) == 1 else "have"
+    nothing = f"{', '.join(asked.notebooks.values())} {have} no code cells"
+    raise SubmissionError("; ".join(unread.values()) or nothing)
 
 
 def _root(folder: Path, wanted: Iterable[str]) -> tuple[Path, str]:
     """Where the asked files lie: the folder, or the only one in it, as archives often have it."""
     inside = folder
     for _ in range(MAX_WRAPPING):
-        visible = [name for name in _names_in(inside) if _counts(name)]
+        visible = [name for name in _names_in(inside) if counts(name)]
         if len(visible) != 1 or any((inside / name).exists() for name in wanted):
             break
         one = inside / visible[0]
@@ -209,10 +194,6 @@ def _root(folder: Path, wanted: Iterable[str]) -> tuple[Path, str]:
     return inside, inside.relative_to(folder).as_posix()
 
 
-def _counts(name: str) -> bool:
-    return not name.startswith(".") and name not in LITTER
-
-
 def _names_in(folder: Path) -> list[str]:
     try:
         return sorted(path.name for path in folder.iterdir())
@@ -220,59 +201,29 @@ def _names_in(folder: Path) -> list[str]:
         raise SubmissionError(f"the folder cannot be read: {error.strerror}") from error
 
 
-def _with_lone_notebook(names: Sequence[str], root: Path) -> list[str]:
-    """The names in a folder, and the one notebook one level below if none lies in it itself."""
-    inner = [path for path in sorted(root.glob("*/*.ipynb")) if _is_own(path)]
-    if any(name.endswith(".ipynb") for name in names) or len(inner) != 1:
-        return list(names)
-    return [*names, inner[0].relative_to(root).as_posix()]
+def _cells(root: Path, asked: Asked, layout: Layout) -> _Taken:
+    """The cells of all notebooks in order.
 
-
-def _is_own(path: Path) -> bool:
-    """Whether it is a file of the student's, in a folder that counts."""
-    linked = path.is_symlink() or path.parent.is_symlink()
-    return path.is_file() and not linked and _counts(path.parent.name) and path.name[0] != "."
-
-
-def _notebooks(wanted: Sequence[str], names: Sequence[str]) -> dict[str, str]:
-    """The names under which the asked notebooks were handed in; one may have another name."""
-    there = {name: name for name in wanted if name in names}
-    lacking = [name for name in wanted if name not in names]
-    others = [n for n in names if n.endswith(".ipynb") and n[0] != "." and n not in wanted]
-    if len(lacking) == 1 and len(others) == 1:
-        there[lacking[0]] = others[0]
-    elif lacking and others:
-        listed, named = ", ".join(others[:5]), " or ".join(lacking)
-        raise SubmissionError(f"several notebooks and none is named {named}: {listed}")
-    return {name: there[name] for name in wanted if name in there}
-
-
-def _modules(wanted: Sequence[str], listed: Listed) -> tuple[dict[str, str], list[str]]:
-    """Where the asked modules lie; one that lies elsewhere is taken if it is the only such file."""
-    there, notes = {}, []
-    for path in wanted:
-        name = path.rpartition("/")[2]
-        alike = [found for found in listed.sizes if found.rpartition("/")[2] == name]
-        if path in listed.sizes:
-            there[path] = path
-        elif len(alike) == 1 and alike[0] not in wanted:
-            there[path] = alike[0]
-            notes.append(f"{alike[0]} was taken for {path}")
-    return there, notes
-
-
-def _cells(root: Path, found: _Asked, layout: Layout) -> tuple[list[Cell], list[str]]:
-    """The cells of all notebooks in order, and what had to be repaired."""
+    Raises:
+        SubmissionError: a notebook that has to be there cannot be read.
+    """
     cells: list[Cell] = []
     notes: list[str] = []
-    for asked, name in found.notebooks.items():
-        notebook = read_notebook(root / name)
-        notes += [f"{name} was taken for {asked}"] if name != asked else []
+    unread: dict[str, str] = {}
+    for wanted, name in asked.notebooks.items():
+        notes += [f"{name} was taken for {wanted}"] if name != wanted else []
+        try:
+            notebook = read_notebook(root / name)
+        except SubmissionError as error:
+            if not asked.optional:
+                raise
+            unread[wanted] = str(error)
+            continue
         notes += notebook.notes
         for number, cell in enumerate(notebook.cells, start=1):
-            place = f"cell {number} of {name}" if found.several else ""
+            place = f"cell {number} of {name}" if asked.several else ""
             cells.append(replace(cell, place=place, left_out=_left_out(cell, layout)))
-    return cells, notes
+    return _Taken(cells=tuple(cells), notes=tuple(notes), unread=unread)
 
 
 def _left_out(cell: Cell, layout: Layout) -> str:

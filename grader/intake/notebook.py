@@ -15,6 +15,8 @@ from grader.submission import Cell, CellKind
 MAX_MIB = 20
 MAX_CELLS = 2000
 MAX_SOURCE_BYTES = 4 << 20
+#: What is handed in for a notebook by mistake, by how it begins.
+BEGINNINGS = {"<": "a web page", "PK\x03\x04": "an archive", "%PDF": "a PDF"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,7 @@ def read_regular(path: Path, at_most_mib: int = MAX_MIB) -> bytes:
             says = f"{path.name} has {mib:.0f} MiB, at most {at_most_mib} are read{hint}"
             raise SubmissionError(says)
         with os.fdopen(handle, "rb", closefd=False) as file:
-            return file.read((at_most_mib << 20) + 1)
+            return file.read(status.st_size)  # as much is allocated as is asked for
     finally:
         os.close(handle)
 
@@ -80,11 +82,9 @@ def parse_notebook(data: bytes, name: str) -> Notebook:
     elif major == 4:
         raw, notes = _list(found.get("cells")), ()
     else:
-        shown = major if isinstance(major, int) else "none"
+        shown = major if type(major) is int and major in range(100) else "none"
         raise SubmissionError(f"{name} has notebook format {shown}; 3 and 4 are read: save it anew")
-    cells = tuple(map(_cell, raw))
-    if not any(cell.kind is CellKind.CODE for cell in cells):
-        raise SubmissionError(f"{name} has no code cells")
+    cells = tuple(map(_cell, raw[: MAX_CELLS + 1]))
     if len(cells) > MAX_CELLS or sum(len(cell.source) for cell in cells) > MAX_SOURCE_BYTES:
         raise SubmissionError(f"{name} has more than {MAX_CELLS} cells or 4 MiB of source")
     return Notebook(cells, notes)
@@ -104,7 +104,18 @@ def _json(data: bytes, name: str) -> Any:
                 says = f"{name} holds a Git merge conflict at line {number}: resolve it, save anew"
                 raise SubmissionError(says) from error
         where = f" (line {error.lineno})" if isinstance(error, json.JSONDecodeError) else ""
-        raise SubmissionError(f"{name} is not a notebook: its text is not JSON{where}") from error
+        raise SubmissionError(f"{name} is {_other(text, where)}") from error
+
+
+def _other(text: str, where: str) -> str:
+    """What a text is that is no JSON, and what to do about it."""
+    start = text.lstrip()
+    for beginning, what in BEGINNINGS.items():
+        if start.startswith(beginning):
+            return f"{what}, not a notebook: hand in the notebook itself"
+    if start.startswith("{"):
+        return f"damaged: its text breaks off or is no JSON{where}: save it anew"
+    return f"not a notebook: its text is not JSON{where}"
 
 
 def _cell(written: Any) -> Cell:
