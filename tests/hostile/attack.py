@@ -66,6 +66,13 @@ class Seen:
         return {q.id: q.points for q in self.score.questions if q.id != "found"}
 
     @property
+    def student_s(self) -> float:
+        """Seconds that cells and probes took, without our own start."""
+        assert self.evidence is not None, self.score
+        probes = (o.wall_s for o in self.evidence.observations.values())
+        return sum(cell.wall_s for cell in self.evidence.cells) + sum(probes)
+
+    @property
     def found(self) -> Value:
         """The value of `found` after the last cell."""
         assert self.evidence is not None, self.score

@@ -14,7 +14,7 @@ def keeps(status: Status, *, within_s: float) -> Holds:
     def holds(seen: Seen, twin: Seen) -> None:
         assert (seen.status, seen.points) == (status, twin.points)
         assert seen.evidence is not None
-        assert seen.evidence.wall_s < within_s + SLACK_S
+        assert seen.student_s < within_s + SLACK_S
 
     return holds
 
@@ -84,7 +84,7 @@ def ended_with_points(seen: Seen, twin: Seen) -> None:
     assert seen.evidence is not None
     assert seen.status is not Status.NEEDS_PERSON
     assert seen.points == twin.points
-    assert seen.evidence.wall_s < TOTAL_S + SLACK_S
+    assert seen.student_s < TOTAL_S + SLACK_S
 
 
 for name, cell in {

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
+import hostile.escaping
 import hostile.exhausting
+import hostile.leaking
 import hostile.spoofing  # noqa: F401
 from hostile.attack import ATTACKS, SANDBOXES
 from hostile.conftest import Shower
