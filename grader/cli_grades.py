@@ -9,7 +9,14 @@ import click
 from grader.cli_options import course_option
 from grader.display import console
 
-assignment_option = click.option("--assignment", help="Its slug; found by the sheet's folder.")
+by_option = click.option("--by", help="Who graded; your user name if left out.")
+replace_option = click.option("--replace", is_flag=True, help="Overrule what somebody else graded.")
+of_sheet_option = click.option(
+    "--assignment", help="The slug, if the sheet is not in a folder of this name."
+)
+assignment_option = click.option(
+    "--assignment", help="Only this assignment, by its slug; all of them if left out."
+)
 
 
 @click.group()
@@ -26,12 +33,22 @@ def grades() -> None:
 
 @grades.command(name="import")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--by", help="Who graded; your user name if left out.")
-@click.option("--replace", is_flag=True, help="Overrule what somebody else graded.")
-@assignment_option
+@by_option
+@replace_option
+@click.option(
+    "--skip-changed",
+    is_flag=True,
+    help="Leave out rows whose text has changed since the sheet was written.",
+)
+@of_sheet_option
 @course_option
 def import_(
-    file: Path, by: str | None, replace: bool, assignment: str | None, course: Path | None
+    file: Path,
+    by: str | None,
+    replace: bool,
+    skip_changed: bool,
+    assignment: str | None,
+    course: Path | None,
 ) -> int:
     """Bring in FILE, a written.csv that people filled in: all of it, or nothing and every problem.
 
@@ -40,7 +57,35 @@ def import_(
     """
     from grader.grading import import_grades
 
-    return import_grades(file, assignment, course, by, console(), replace=replace)
+    return import_grades(
+        file, assignment, course, by, console(), replace=replace, skip_changed=skip_changed
+    )
+
+
+@grades.command()
+@click.argument("slug")
+@click.argument("student")
+@click.argument("question")
+@click.option("--check", help="Which check of the question, if several were graded.")
+@by_option
+@replace_option
+@course_option
+def withdraw(
+    slug: str,
+    student: str,
+    question: str,
+    check: str | None,
+    by: str | None,
+    replace: bool,
+    course: Path | None,
+) -> int:
+    """Take back STUDENT's grade for QUESTION of SLUG: it waits for a person again.
+
+    The grade stays in the history, and so does who took it back.
+    """
+    from grader.grading import withdraw_grade
+
+    return withdraw_grade((slug, student, question, check), course, by, console(), replace=replace)
 
 
 @grades.command(name="list")

@@ -22,7 +22,7 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from grader.report.tables import Line, defused
+from grader.report.tables import Line, one_line
 from grader.verdict import Status
 
 #: Below this many students the summary has a row for each.
@@ -122,7 +122,7 @@ class Display:
 
 def shown(text: str) -> str:
     """Text that others wrote, in one line, without control characters or markup."""
-    return escape(defused(text).removeprefix("'"))
+    return escape(one_line(text))
 
 
 def summary(console: Console, title: str, lines: Sequence[Line]) -> None:

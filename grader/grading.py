@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 from collections.abc import Iterable
+from dataclasses import replace as changed
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -31,29 +32,70 @@ def import_grades(
     console: Console,
     *,
     replace: bool,
+    skip_changed: bool = False,
 ) -> int:
     """`grader grades import`: check a sheet whole, then keep its grades, or none of them."""
     found = find_course(file.parent, course)
     sheet = read_sheet(file, found.shown(file), KNOWN)
-    at = datetime.now(UTC).isoformat(timespec="seconds")
+    by = by or _user()
     with open_grades(found.state) as grades:
         slug = slug or _assignment_of(file, grades)
         done = check_sheet(
             sheet,
             grades.expected(slug),
             grades.current(slug),
-            by=by or _user(),
-            at=at,
+            by=by,
+            at=_now(),
             replace=replace,
+            skip_changed=skip_changed,
         )
         grades.add(done.new)
-    _say(done, slug, console)
+    _say(done, slug, by, console)
     return ALL_SCORED
+
+
+def withdraw_grade(
+    of: tuple[str, str, str, str | None],
+    course: Path | None,
+    by: str | None,
+    console: Console,
+    *,
+    replace: bool,
+) -> int:
+    """`grader grades withdraw`: take a grade back, so that its row waits for a person again."""
+    slug, student, question, _ = of
+    by = by or _user()
+    with open_grades(find_course(Path(), course).state) as grades:
+        grade = _grade_of(of, grades)
+        if grade.by.casefold() != by.casefold() and not replace:
+            says = f"expected a grade of your own, found {grade.says} by {grade.by}"
+            raise InputError(f"{says}: --replace to overrule")
+        grades.add([changed(grade, points="", comment="", by=by, at=_now())])
+    says = f"{slug}: {grade.says} of {student} for {question} is withdrawn by {by}"
+    console.print(shown(says), highlight=False)
+    console.print("now it waits again: grader score", highlight=False)
+    return ALL_SCORED
+
+
+def _grade_of(of: tuple[str, str, str, str | None], grades: Grades) -> Grade:
+    """The grade that counts, by slug, student, question, and check where there are several."""
+    slug, student, question, check = of
+    _chosen(slug, grades)
+    found = [
+        grade
+        for grade in grades.current(slug).values()
+        if (grade.row.student, grade.row.question) == (student, question)
+        and check in (None, grade.row.check)
+    ]
+    if len(found) != 1:
+        listed = ", ".join(grade.row.check for grade in found) or "none"
+        raise InputError(f"expected one grade of {student} for {question}, found {listed}")
+    return found[0]
 
 
 def list_grades(slug: str | None, course: Path | None, console: Console) -> int:
     """`grader grades list`: the grade that counts for every row, and how many rows have none."""
-    with open_grades(find_course(Path(), course).state) as grades:
+    with open_grades(find_course(Path(), course).state, reading=True) as grades:
         for name in _chosen(slug, grades):
             expected, current = grades.expected(name), grades.current(name)
             _print(name, current.values(), expected, current, console)
@@ -64,7 +106,7 @@ def list_grades(slug: str | None, course: Path | None, console: Console) -> int:
 
 def show_grades(student: str, slug: str | None, course: Path | None, console: Console) -> int:
     """`grader grades show`: every grade that a student was ever given, in order."""
-    with open_grades(find_course(Path(), course).state) as grades:
+    with open_grades(find_course(Path(), course).state, reading=True) as grades:
         known = _chosen(slug, grades)
         given = {
             name: [g for g in grades.history(name) if g.row.student == student] for name in known
@@ -99,6 +141,10 @@ def _chosen(slug: str | None, grades: Grades) -> list[str]:
     return [slug]
 
 
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
 def _user() -> str:
     try:
         return getpass.getuser()
@@ -106,12 +152,16 @@ def _user() -> str:
         raise InputError("--by: expected the name of who graded, found none") from error
 
 
-def _say(done: Import, slug: str, console: Console) -> None:
+def _say(done: Import, slug: str, by: str, console: Console) -> None:
+    older = f" ({done.replaced} replace older ones)" if done.replaced else ""
     console.print(
-        f"{slug}: {len(done.new)} grades are new, {done.same} were known, "
-        f"{done.empty} rows have no points yet",
+        f"{slug}, graded by {shown(by)}: {len(done.new)} grades are new{older}, "
+        f"{done.same} were known, {done.empty} rows have no points yet",
         highlight=False,
     )
+    for line in done.changed:
+        says = "was left out, because the answer has changed: grade it in the new sheet"
+        console.print(f"  [yellow]line {line}[/] {says}", highlight=False)
     for line in done.commented:
         says = "has a comment but no points, so nothing of it was kept"
         console.print(f"  [yellow]line {line}[/] {says}", highlight=False)
@@ -126,7 +176,9 @@ def _counts(grade: Grade | None, expected: dict[str, Row]) -> bool:
 
 def _state(grade: Grade, expected: dict[str, Row], current: dict[str, Grade]) -> str:
     """What has become of a grade."""
-    if current[grade.row.id] != grade:
+    if not grade.points:
+        return "waits again" if grade.row.id not in current else "replaced"
+    if current.get(grade.row.id) != grade:
         return "replaced"
     if grade.row.id not in expected:
         return "the machine decides now"

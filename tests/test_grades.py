@@ -13,9 +13,11 @@ from grader.errors import InputError, StoreFault
 from grader.grades import store
 from grader.grades.importing import KNOWN, Import, check_sheet
 from grader.grades.rows import Grade, Row, Version, called, graded, labels, waiting
-from grader.grades.sheet import read_sheet, undone
+from grader.grades.sheet import read_sheet
 from grader.grades.store import open_grades
+from grader.report.tables import defused
 from grader.verdict import (
+    Broken,
     CheckScore,
     Conclusion,
     Finding,
@@ -102,7 +104,6 @@ def test_latin_1_is_read(tmp_path: Path) -> None:
 def test_a_defused_cell_is_read_back(tmp_path: Path) -> None:
     data = "student,question,points,comment\n'=cmd(),2c,1,'-good-\n"
     assert points(given(tmp_path, data)) == [("=cmd()", "2c", "1", "-good-")]
-    assert undone("'tis") == "'tis"
 
 
 def test_a_key_finds_a_row_whose_names_a_spreadsheet_has_mangled(tmp_path: Path) -> None:
@@ -146,7 +147,7 @@ def test_all_problems_are_said_at_once_and_nothing_is_taken(tmp_path: Path) -> N
         "w.csv:6: points: expected a number from 0 to 1, found 'good'",
         "w.csv:7: check: expected one of written, written #2, found ''",
         "w.csv:8: text_digest: expected the text as it is now, found a sheet from before the "
-        "student changed it: read the new sheet and grade it there",
+        "student changed it: grade it in the new sheet; --skip-changed leaves such rows out",
         "w.csv:10: student: expected every row once, found ann, 3 again (first on line 9)",
     ]
 
@@ -351,3 +352,82 @@ def test_a_big_sheet_takes_no_time(tmp_path: Path) -> None:
         replace=False,
     )
     assert len(done.new) == 5000
+
+
+def test_a_key_is_not_taken_for_a_row_that_the_names_deny(tmp_path: Path) -> None:
+    lines = [
+        "student,question,check,points,row",
+        f"ann,3,written,1,{ROWS[0].id}",
+        f"ann,3,written,1,{ROWS[5].id}",
+        f"007,2c,written,1,{ROWS[0].id}",
+        f"ann,2. Mrz,written #2,.1,{ROWS[5].id}",
+    ]
+    with pytest.raises(InputError) as caught:
+        given(tmp_path, "\n".join(lines))
+    assert str(caught.value).splitlines() == [
+        "w.csv:2: question: expected '2c' as this row was written, found '3'",
+        "w.csv:3: check: expected 'written #2' as this row was written, found 'written'",
+        "w.csv:4: student: expected 'ann' as this row was written, found '007'",
+    ]
+
+
+@pytest.mark.parametrize("date", ["01. Mai", "01.05.2026", "1-May", "Jan 50", "2026-05-01"])
+def test_points_that_became_a_date_are_said_to_be_one(date: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        given(tmp_path, f"student,question,points\nann,2c,{date}\n")
+    assert str(caught.value) == (
+        f"w.csv:2: points: expected a number from 0 to 1, found {date!r}: "
+        "a spreadsheet has made a date of it"
+    )
+
+
+def test_a_sheet_without_any_points_is_refused(tmp_path: Path) -> None:
+    for lines in ("", "ann,2c,\n"):
+        with pytest.raises(InputError) as caught:
+            given(tmp_path, f"student,question,points\n{lines}")
+        assert str(caught.value) == (
+            "w.csv:1: points: expected points in at least one row, found none"
+        )
+
+
+@pytest.mark.parametrize(
+    "comment", ["x" * 2500, "'=x", "''=x", "a; =b; '-c", 'a;" =b', "cut\u200dhere", "'tis; 'tis"]
+)
+def test_a_comment_comes_back_as_it_was(comment: str, tmp_path: Path) -> None:
+    before = grade_of(ROWS[0], "0.5", comment=comment, by="eve")
+
+    def back(points: str) -> Import:
+        path = tmp_path / "made.csv"
+        with path.open("w", newline="", encoding="utf-8") as file:
+            told = [("student", "question", "points", "comment")]
+            csv.writer(file).writerows([*told, ("ann", "2c", points, defused(comment))])
+        return given(tmp_path, path.read_bytes(), (before,), replace=True)
+
+    assert (back("0.5").new, back("0.5").same) == ((), 1)
+    assert points(back("1")) == [("ann", "2c", "1", comment)]
+    assert back("1").replaced == 1
+
+
+def test_what_is_only_read_waits_for_no_import_and_leaves_no_log_beside(tmp_path: Path) -> None:
+    with open_grades(tmp_path) as grades:
+        grades.add([grade_of(ROWS[0], "1")])
+    with open_grades(tmp_path) as writing:
+        writing.add([grade_of(ROWS[1], "1")])
+        with open_grades(tmp_path, reading=True) as grades:
+            assert [grade.row for grade in grades.history("hw")] == [ROWS[0]]
+        journal = writing._connection.exec_driver_sql("PRAGMA journal_mode").scalar_one()
+        assert journal == "delete"
+    assert [path.name for path in tmp_path.iterdir()] == ["grades.db"]
+
+
+def test_a_check_that_broke_is_left_to_a_person() -> None:
+    broken = score_of("", conclusion=Broken(reason="the reference raised"))
+    (one,) = waiting(broken, {})
+    assert one.pending == Pending(
+        reason="The grader could not judge this.", detail="the reference raised"
+    )
+    grade = grade_of(one.row, "0.5", comment="Half of it.")
+    assert concluded(broken, grade) == Finding(credit=0.5, says="Half of it.")
+    assert concluded(replace(broken, submission="s2"), grade) == Broken(
+        reason="the reference raised"
+    )

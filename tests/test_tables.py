@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from grader.plan import Limits
-from grader.report.tables import defused, file_names, write_reports
+from grader.report.tables import defused, file_names, undone, write_reports
 from grader.rubric import Question, Rubric
 from grader.verdict import (
     Broken,
@@ -29,6 +29,9 @@ RUBRIC = Rubric(
     ),
     source="",
 )
+
+
+STARTS = ("=", "+", "-", "@", "\t", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
 def score_of(student: str, first: Conclusion, second: Conclusion, note: str = "") -> Score:
@@ -90,17 +93,47 @@ def test_columns_are_in_the_order_that_is_promised(tmp_path: Path) -> None:
     assert head == "student,status,1a,2,total,max_points,percent,needs_person,note"
 
 
-@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t=", "\r=", "  ="])
+@pytest.mark.parametrize(
+    "start", ["=", "+", "-", "@", "\t=", "\r=", "  =", "\uff1d", "\uff0b", "\uff0d", "\uff20"]
+)
 def test_no_text_starts_a_formula(start: str, tmp_path: Path) -> None:
     evil = f'{start}HYPERLINK("http://x"),\n1'
     finding = Finding(credit=0, says=evil)
     report([score_of(evil, finding, finding, note=evil)], tmp_path)
     for path in [tmp_path / "hw" / "scores.csv", *(tmp_path / "hw" / "students").iterdir()]:
         for row in rows(path):
-            assert not [
-                cell for cell in row.values() if cell.startswith(("=", "+", "-", "@", "\t"))
-            ]
+            assert not [cell for cell in row.values() if cell.startswith(STARTS)]
     assert len(rows(tmp_path / "hw" / "scores.csv")) == 1
+
+
+DEFUSED = {
+    "=x": "'=x",
+    "'=x": "''=x",
+    "'tis": "'tis",
+    "a;=x": "a;'=x",
+    "a; =x;-1": "a; '=x;'-1",
+    'a;"=x': "a;\"'=x",
+    "a;'=x": "a;''=x",
+    "a = b; c": "a = b; c",
+    "": "",
+}
+
+
+def test_no_formula_starts_where_a_spreadsheet_splits_at_semicolons(tmp_path: Path) -> None:
+    evil = 'words, words; =HYPERLINK("http://x");"=1+1'
+    finding = Finding(credit=0, says=evil)
+    report([score_of("ann", finding, finding, note=evil)], tmp_path)
+    for path in [tmp_path / "hw" / "scores.csv", tmp_path / "hw" / "students" / "ann.csv"]:
+        with path.open(newline="") as file:
+            cells = [cell.strip(' "') for row in csv.reader(file, delimiter=";") for cell in row]
+        assert any(cell.startswith("'=HYPERLINK") for cell in cells)
+        assert not [cell for cell in cells if cell.startswith(STARTS)]
+
+
+@pytest.mark.parametrize("text", DEFUSED)
+def test_a_formula_after_a_semicolon_is_none_and_all_of_it_can_be_undone(text: str) -> None:
+    assert defused(text) == DEFUSED[text]
+    assert undone(defused(text)) == text
 
 
 def test_control_characters_do_not_reach_a_terminal() -> None:

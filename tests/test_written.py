@@ -84,7 +84,7 @@ def command(*args: str | Path) -> tuple[int, str]:
 
 
 def rows(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="", encoding="utf-8") as file:
+    with path.open(newline="", encoding="utf-8-sig") as file:
         return list(csv.DictReader(file))
 
 
@@ -161,11 +161,14 @@ def test_from_hand_in_to_grade(root: Path) -> None:
     whole = (root / "reports" / "hw" / "written" / "4a.txt").read_text()
     assert "== ann: written, writeup.md" in whole
     assert "    | p | 1 | -1 | -2 | 7 |" in whole
-    assert "-- Under no question of the write-up:\n    Ann, 17" in whole
+    assert "-- Under no question:\n    Ann, 17" in whole
 
     fill(sheet, {("ann", "1b"): "0.5", ("bob", "1b"): "1", ("bob", "4a"): "0"}, "'Why?")
     code, said = command("grades", "import", sheet, "--by", "tom")
-    assert (code, "hw: 3 grades are new, 0 were known, 3 rows have no points yet" in said) == (
+    assert (
+        code,
+        "hw, graded by tom: 3 grades are new, 0 were known, 3 rows have no points yet" in said,
+    ) == (
         0,
         True,
     )
@@ -189,7 +192,10 @@ def test_from_hand_in_to_grade(root: Path) -> None:
     code, said = command("grades", "import", sheet, "--by", "eve")
     assert (code, "found 0.5 of 1 by tom" in said) == (2, True)
     code, said = command("grades", "import", sheet, "--by", "eve", "--replace")
-    assert (code, "hw: 1 grades are new, 2 were known" in said) == (0, True)
+    assert (
+        code,
+        "hw, graded by eve: 1 grades are new (1 replace older ones), 2 were known" in said,
+    ) == (0, True)
     said = command("grades", "show", "ann")[1]
     assert [line.split()[-1] for line in said.splitlines()[2:]] == ["replaced", "counts"]
 
@@ -265,9 +271,70 @@ def test_a_sheet_that_was_filled_in_is_put_aside_before_a_new_one_is_written(
 
     desk()
     sheet = tmp_path / "hw" / "written.csv"
+    assert sheet.read_bytes().startswith(b"\xef\xbb\xbfstudent,question,")  # for Excel
     assert desk().kept is None
     sheet.write_text(sheet.read_text() + "s01,1b,,1,0.5,well\n")
     kept = desk().kept
     assert kept is not None
     assert "0.5,well" in kept.read_text()
     assert "0.5,well" not in sheet.read_text()
+
+
+def test_a_grade_is_shown_and_known_again_when_the_question_is_worth_more(root: Path) -> None:
+    command(*RUN)
+    fill(_sheet(root), {("ann", "1b"): "0.5"}, "Why?")
+    old = root / "old" / "written.csv"
+    write(old, _sheet(root).read_text("utf-8-sig"))
+    command("grades", "import", _sheet(root), "--by", "tom")
+    write(root / "rubrics" / "hw.yaml", RUBRIC.replace("points: 1\n", "points: 2\n"))
+    command("score")
+    (row,) = (row for row in rows(_sheet(root)) if row["points"])
+    assert (row["student"], row["max_points"], row["points"]) == ("ann", "2", "1")
+    assert points(root, "ann", "1b") == ["1"]
+
+    said = command("grades", "import", _sheet(root), "--by", "eve")[1]
+    assert "0 grades are new, 1 were known" in said
+    code, said = command("grades", "import", old, "--by", "tom")
+    assert (code, said) == (
+        2,
+        "old/written.csv:3: max_points: expected 2 as it is now, found '1': "
+        "grade it in the new sheet",
+    )
+
+
+def test_who_changed_their_answer_holds_up_nobody_elses_grades(root: Path) -> None:
+    command(*RUN)
+    fill(_sheet(root), {("ann", "1a"): "2", ("ann", "1b"): "1", ("bob", "1b"): "1"})
+    filled = root / "filled.csv"
+    write(filled, _sheet(root).read_text("utf-8-sig"))
+    hand_in(root, "ann", "x = 1", "## 1b\nOther words.", writeup=WRITEUP)
+    hand_in(root, "bob", "x = 1", TEMPLATE[2])  # nothing of it waits any more
+    command(*RUN)
+    code, said = command("grades", "import", filled, "--by", "tom")
+    assert (code, "--skip-changed leaves such rows out" in said) == (2, True)
+    code, said = command("grades", "import", filled, "--by", "tom", "--skip-changed")
+    assert code == 0
+    assert "1 grades are new, 0 were known" in said
+    assert [line.split()[1] for line in said.splitlines() if "was left out" in line] == ["3", "4"]
+
+
+def test_a_grade_that_is_withdrawn_waits_again(root: Path) -> None:
+    command(*RUN)
+    fill(_sheet(root), {("ann", "1b"): "1"}, "Good.")
+    command("grades", "import", _sheet(root), "--by", "tom")
+    code, said = command("grades", "withdraw", "hw", "ann", "1b", "--by", "eve")
+    assert (code, said) == (
+        2,
+        "expected a grade of your own, found 1 of 1 by tom: --replace to overrule",
+    )
+    code, said = command("grades", "withdraw", "hw", "ann", "1b", "--by", "tom")
+    assert (code, said.splitlines()[0]) == (0, "hw: 1 of 1 of ann for 1b is withdrawn by tom")
+    command("score")
+    assert points(root, "ann", "1b") == [""]
+    assert [row["points"] for row in rows(_sheet(root))] == [""] * 6
+    said = command("grades", "show", "ann")[1]
+    assert [line.split()[-1] for line in said.splitlines()[2:]] == ["replaced", "again"]
+    code, said = command("grades", "withdraw", "hw", "ann", "1b", "--by", "tom")
+    assert (code, said) == (2, "expected one grade of ann for 1b, found none")
+    fill(_sheet(root), {("ann", "1b"): "0.5"})
+    assert "1 grades are new," in command("grades", "import", _sheet(root), "--by", "eve")[1]

@@ -33,7 +33,7 @@ class Desk:
         self._waiting: list[Waiting] = []
         self.kept: Path | None = None
         """Where a filled-in sheet was put before a new one took its place."""
-        with open_grades(state) as grades:
+        with open_grades(state, reading=True) as grades:
             self._grades: dict[str, Grade] = grades.current(rubric.assignment)
 
     def graded(self, scores: Iterable[Score]) -> Iterator[Score]:

@@ -10,10 +10,13 @@ from decimal import Decimal
 
 from grader.errors import InputError
 from grader.grades.rows import Grade, Row, Version
-from grader.grades.sheet import Line, Sheet, undone
+from grader.grades.sheet import Line, Sheet
+from grader.report.tables import one_line, undone
 
 #: Columns that a sheet may have, and by which it is recognised.
 KNOWN = ("student", "question", "points", "comment", "check", "text_digest", "row", "max_points")
+#: `1.5` as a spreadsheet shows it that has made a date of it: `01. Mai`, `1-May`, `Jan 50`.
+_DATE = re.compile(r"\d{1,4}[./-] ?([^\W\d]{3,}.*|\d{1,2}[./-]\d*)|[^\W\d]{3}[. -]{1,2}\d\d")
 _NUMBER = re.compile(r"(\d{1,9}(\.\d{0,9})?|\.\d{1,9})")
 
 
@@ -28,6 +31,10 @@ class Import:
     """Rows without points."""
     commented: tuple[int, ...]
     """Lines with a comment but no points: nothing is kept of them."""
+    replaced: int = 0
+    """How many of the new grades take the place of another."""
+    changed: tuple[int, ...] = ()
+    """Lines left out, because what they graded has changed since the sheet was written."""
 
 
 @dataclass(slots=True)
@@ -36,9 +43,12 @@ class _Reading:
 
     sheet: Sheet
     expected: Mapping[str, Row]
+    current: Mapping[str, Grade]
+    skip_changed: bool
     problems: list[str] = field(default_factory=list)
     of_student: dict[str, list[Row]] = field(default_factory=dict)
     """Rows by every form that a sheet may give a student's id."""
+    changed: list[int] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         for row in self.expected.values():
@@ -57,6 +67,7 @@ def check_sheet(
     by: str,
     at: str,
     replace: bool,
+    skip_changed: bool = False,
 ) -> Import:
     """Turn a sheet into grades, all or nothing.
 
@@ -67,30 +78,35 @@ def check_sheet(
         by: Who graded.
         at: When, in ISO 8601.
         replace: Whether grades of others may be overruled.
+        skip_changed: Whether rows are left out, rather than refused, whose text has changed since
+            the sheet was written.
 
     Raises:
         InputError: with every problem, each as `file:line: column: expected ..., found ...`.
     """
     _check_columns(sheet)
-    reading = _Reading(sheet, expected)
+    reading = _Reading(sheet, expected, current, skip_changed)
     found = _grades(reading, by, at)
-    new, same = [], 0
+    new = []
     for line, grade in found:
         before = current.get(grade.row.id)
-        if before is not None and _alike(before, grade):
-            same += 1
-            continue
-        if before is not None and not replace and _by_another(before, grade):
-            says = f"expected a row that nobody else has graded, found {before.says} by"
-            says += f" {before.by} ({before.at[:10]}): --replace to overrule"
-            reading.problem(line, "points", says)
-            continue
-        new.append(grade)
+        if before is None or not _alike(before, grade):
+            new.append(grade)
+            if before is not None and not replace and _by_another(before, grade):
+                says = f"expected a row that nobody else has graded, found {before.says} by"
+                says += f" {before.by} ({before.at[:10]}): --replace to overrule"
+                reading.problem(line, "points", says)
     if reading.problems:
         raise InputError("\n".join(reading.problems))
     blank = [line for line in sheet.lines if not line["points"]]
-    commented = tuple(line.number for line in blank if line["comment"])
-    return Import(new=tuple(new), same=same, empty=len(blank), commented=commented)
+    return Import(
+        new=tuple(new),
+        same=len(found) - len(new),
+        empty=len(blank),
+        commented=tuple(line.number for line in blank if line["comment"]),
+        replaced=sum(grade.row.id in current for grade in new),
+        changed=tuple(reading.changed),
+    )
 
 
 def _check_columns(sheet: Sheet) -> None:
@@ -107,6 +123,8 @@ def _check_columns(sheet: Sheet) -> None:
         for name in KNOWN
         if sheet.columns.count(name) > 1
     ]
+    if not problems and not any(line["points"] for line in sheet.lines):
+        problems = [f"{at}: points: expected points in at least one row, found none"]
     if problems:
         raise InputError("\n".join(problems))
 
@@ -127,20 +145,25 @@ def _grades(reading: _Reading, by: str, at: str) -> list[tuple[Line, Grade]]:
             continue
         first[row.id] = line.number
         if points:
-            comment = " ".join(undone(line["comment"]).split())
+            comment = _comment(reading, line, row)
             found.append((line, Grade(row=row, points=points, comment=comment, by=by, at=at)))
     return found
+
+
+def _comment(reading: _Reading, line: Line, row: Row) -> str:
+    """What somebody wrote, or all of the comment that there was if the sheet showed only a part."""
+    comment = " ".join(undone(line["comment"]).split())
+    before = reading.current.get(row.id)
+    return before.comment if before and comment == one_line(before.comment) else comment
 
 
 def _row(reading: _Reading, line: Line) -> Row | None:
     """The row that a line means: by its key, else by student, question and check."""
     key = line["row"]
     if key and key in reading.expected:
-        row = reading.expected[key]
-        if not line["student"] or _means(line["student"], row.student):
-            return row
-        says = f"expected {row.student!r} as this row was written, found {line['student']!r}"
-        reading.problem(line, "student", says)
+        return _row_of_key(reading, line, reading.expected[key])
+    if key and reading.skip_changed and line["text_digest"]:
+        reading.changed.append(line.number)
         return None
     of_student = [
         row for name in _forms(line["student"]) for row in reading.of_student.get(name, ())
@@ -166,6 +189,29 @@ def _row(reading: _Reading, line: Line) -> Row | None:
     return None
 
 
+def _row_of_key(reading: _Reading, line: Line, row: Row) -> Row | None:
+    """The row of a key, unless the line names another, as when only some columns were sorted.
+
+    Of question and check only names of others count: a spreadsheet makes dates of `1-2`.
+    """
+    others = {
+        "question": {one.question for one in reading.expected.values()},
+        "check": {one.check for one in reading.of_student[_plain(row.student)]},
+    }
+    wrong = [
+        name
+        for name, of_others in others.items()
+        if undone(line[name]) in of_others - {getattr(row, name)}
+        and not _same_number(undone(line[name]), getattr(row, name))
+    ]
+    if line["student"] and not _means(line["student"], row.student):
+        wrong.insert(0, "student")
+    for name in wrong[:1]:
+        says = f"expected {getattr(row, name)!r} as this row was written, found {line[name]!r}"
+        reading.problem(line, name, says)
+    return None if wrong else row
+
+
 def _points(reading: _Reading, line: Line, row: Row | None) -> str:
     """Points as a plain decimal number; empty when they are none."""
     most = f"{round(row.max_points, 4):g}" if row else ""
@@ -175,7 +221,8 @@ def _points(reading: _Reading, line: Line, row: Row | None) -> str:
     written = undone(line["points"]).replace("\N{NO-BREAK SPACE}", "").strip()
     number = written.replace(",", ".") if "." not in written else written
     if not _NUMBER.fullmatch(number):
-        reading.problem(line, "points", f"{wanted}, found {line['points']!r}")
+        hint = ": a spreadsheet has made a date of it" if _DATE.fullmatch(written) else ""
+        reading.problem(line, "points", f"{wanted}, found {line['points']!r}{hint}")
         return ""
     if row and Decimal(number) > max(Decimal(most), Decimal(repr(row.max_points))):
         reading.problem(line, "points", f"{wanted}, found {line['points']!r}")
@@ -184,13 +231,29 @@ def _points(reading: _Reading, line: Line, row: Row | None) -> str:
 
 
 def _still(reading: _Reading, line: Line, row: Row) -> bool:
-    """Whether the text is still the one that the sheet showed."""
+    """Whether text and points are still those that the sheet showed."""
     shown = line["text_digest"]
-    if not shown or Version.parse(shown).holds(row.version):
-        return True
-    says = "expected the text as it is now, found a sheet from before the student changed it"
-    reading.problem(line, "text_digest", f"{says}: read the new sheet and grade it there")
-    return False
+    if shown and not Version.parse(shown).holds(row.version):
+        if reading.skip_changed:
+            reading.changed.append(line.number)
+            return False
+        says = "expected the text as it is now, found a sheet from before the student changed it"
+        says += ": grade it in the new sheet; --skip-changed leaves such rows out"
+        reading.problem(line, "text_digest", says)
+        return False
+    if _is_other(line["max_points"], row.max_points):
+        says = f"expected {round(row.max_points, 4):g} as it is now, found {line['max_points']!r}"
+        reading.problem(line, "max_points", f"{says}: grade it in the new sheet")
+        return False
+    return True
+
+
+def _is_other(shown: str, most: float) -> bool:
+    """Whether a sheet shows other points; it is no matter how a spreadsheet writes the number."""
+    written, now = shown.replace(",", "."), f"{round(most, 4):g}"
+    if not _NUMBER.fullmatch(written) or written.replace(".", "") == now.replace(".", ""):
+        return False  # a comma may be one of thousands by now, and a date says nothing
+    return Decimal(written) != Decimal(now)
 
 
 def _by_another(before: Grade, now: Grade) -> bool:
@@ -199,7 +262,8 @@ def _by_another(before: Grade, now: Grade) -> bool:
 
 
 def _alike(before: Grade, now: Grade) -> bool:
-    same = Decimal(before.points) == Decimal(now.points) and before.comment == now.comment
+    shown = before.points_of(now.row.max_points)
+    same = Decimal(shown) == Decimal(now.points) and before.comment == now.comment
     return same and before.row.version.holds(now.row.version)
 
 
@@ -220,6 +284,12 @@ def _forms(student: str) -> set[str]:
 
 def _plain(text: str) -> str:
     return " ".join(unicodedata.normalize("NFC", text).split())
+
+
+def _same_number(first: str, second: str) -> bool:
+    """Whether both are one number, as `1.10` and `1.1` are to a spreadsheet."""
+    found = [text.replace(",", ".") for text in (first, second)]
+    return all(map(_NUMBER.fullmatch, found)) and Decimal(found[0]) == Decimal(found[1])
 
 
 def _number(text: str) -> str:

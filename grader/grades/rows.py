@@ -9,11 +9,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from grader.verdict import CheckScore, Finding, Pending, QuestionScore, Score
+from grader.verdict import Broken, CheckScore, Finding, Pending, QuestionScore, Score
 
 #: Hexadecimal digits kept of a digest. Each gets a letter in front, or a spreadsheet that meets
 #: `12345` or `1e5` makes a number of it.
 DIGITS = 16
+BROKEN = "The grader could not judge this."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +78,10 @@ class Grade:
     row: Row
     """As it was when it was graded."""
     points: str
-    """A decimal number as it was typed: binary fractions would turn 0.1 into something else."""
+    """A decimal number as it was typed: binary fractions would turn 0.1 into something else.
+
+    Empty when the grade was withdrawn.
+    """
     comment: str
     by: str
     at: str
@@ -95,7 +99,15 @@ class Grade:
     @property
     def says(self) -> str:
         """The points in words."""
+        if not self.points:
+            return "withdrawn"
         return f"{self.points} of {round(self.row.max_points, 4):g}"
+
+    def points_of(self, most: float) -> str:
+        """The points as sheets show them when the check is worth `most` points by now."""
+        if most == self.row.max_points:
+            return self.points
+        return f"{round(self.credit * most, 4):g}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +138,7 @@ def waiting(score: Score, grades: Mapping[str, Grade]) -> Iterator[Waiting]:
     """
     for question in score.questions:
         for label, check in _labelled(question) if question.points is None else ():
-            if isinstance(check.conclusion, Pending):
+            if isinstance(check.conclusion, (Pending, Broken)):
                 yield _waiting(score, question, check, label, grades)
 
 
@@ -178,14 +190,14 @@ def _graded(
     label: str,
     grades: Mapping[str, Grade],
 ) -> CheckScore:
-    if not isinstance(check.conclusion, Pending):
+    if isinstance(check.conclusion, Finding):
         return check
     found = _waiting(score, question, check, label, grades)
     grade, given = found.holds, found.grade
     if grade is not None:
         says = grade.comment or "A person graded this."
         return replace(check, conclusion=Finding(credit=grade.credit, says=says))
-    if given is None:
+    if given is None or isinstance(check.conclusion, Broken):
         return check
     reason = f"This was graded {given.says} before the text changed; a person looks again."
     told = [f"Graded by {given.by}: {given.comment}".strip(" :"), found.pending.detail]
@@ -200,8 +212,7 @@ def _waiting(
     label: str,
     grades: Mapping[str, Grade],
 ) -> Waiting:
-    pending = check.conclusion
-    assert isinstance(pending, Pending)  # noqa: S101 - for mypy: callers have looked
+    pending = _asked(check)
     row = Row(
         assignment=score.assignment,
         student=score.student,
@@ -212,6 +223,12 @@ def _waiting(
         version=Version.of(pending.work.text, score.submission),
     )
     return Waiting(row=row, pending=pending, grade=grades.get(row.id))
+
+
+def _asked(check: CheckScore) -> Pending:
+    """What a person is asked; a fault of ours leaves them nothing to read but its reason."""
+    found = check.conclusion
+    return found if isinstance(found, Pending) else Pending(reason=BROKEN, detail=check.for_staff)
 
 
 def _short(text: str) -> str:

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from grader.errors import InputError
-from grader.report.tables import FORMULA_STARTS
 
 MAX_BYTES = 64 << 20
 SEPARATORS = (",", ";", "\t")
@@ -76,11 +75,6 @@ def read_sheet(path: Path, shown: str, known: Sequence[str]) -> Sheet:
         Line(number + skipped, dict(zip(columns, cells, strict=False))) for number, cells in rest
     )
     return Sheet(shown, columns, header + skipped, tuple(lines))
-
-
-def undone(cell: str) -> str:
-    """A cell without the apostrophe that keeps spreadsheets from taking it for a formula."""
-    return cell[1:] if cell.startswith("'") and cell[1:].startswith(FORMULA_STARTS) else cell
 
 
 def _bytes(path: Path, shown: str) -> bytes:

@@ -90,8 +90,9 @@ class Grades:
         self._connection = connection
 
     def current(self, assignment: str) -> dict[str, Grade]:
-        """The last grade of every row of an assignment, by row id."""
-        return {grade.row.id: grade for grade in self.history(assignment)}
+        """The last grade of every row of an assignment that was not withdrawn, by row id."""
+        last = {grade.row.id: grade for grade in self.history(assignment)}
+        return {row: grade for row, grade in last.items() if grade.points}
 
     def history(self, assignment: str) -> list[Grade]:
         """Every grade that was ever given, in order."""
@@ -138,21 +139,23 @@ class Grades:
 
 
 @contextmanager
-def open_grades(state: Path) -> Iterator[Grades]:
+def open_grades(state: Path, *, reading: bool = False) -> Iterator[Grades]:
     """Open a course's grades for one transaction: kept at the end, undone when something is raised.
 
     Args:
         state: The course's `.grader/`.
+        reading: Whether nothing will be written, so that nobody has to wait for anybody.
 
     Raises:
         InputError: a newer version of the grader wrote the file.
         StoreFault: it cannot be read or written.
     """
     path = state / "grades.db"
+    reading = reading and path.is_file()
     try:
         state.mkdir(parents=True, exist_ok=True)
         engine = create_engine(f"sqlite:///{path}", poolclass=NullPool)
-        _begin_at_once(engine)
+        _begin(engine, reading=reading)
         with engine.begin() as connection:
             _migrate(connection, path)
             yield Grades(connection)
@@ -161,18 +164,22 @@ def open_grades(state: Path) -> Iterator[Grades]:
         raise StoreFault(f"{path} cannot be used: {said}") from error
 
 
-def _begin_at_once(engine: Engine) -> None:
-    """Take the write lock first, so that two imports cannot both find a row without a grade."""
+def _begin(engine: Engine, *, reading: bool) -> None:
+    """Take the write lock first, so that two imports cannot both find a row without a grade.
+
+    The journal is one that network file systems bear: SQLite's `WAL` needs shared memory.
+    """
 
     @event.listens_for(engine, "connect")
     def _connect(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # else the driver begins by itself, and later
-        connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA busy_timeout = 20000")
+        if not reading:
+            connection.execute("PRAGMA journal_mode = DELETE")
 
     @event.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    def _start(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
 
 
 def _migrate(connection: Connection, path: Path) -> None:

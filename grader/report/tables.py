@@ -23,8 +23,14 @@ from grader.rubric import Rubric
 from grader.store import atomically
 from grader.verdict import CheckScore, QuestionScore, Score, Status
 
-#: Characters that start a formula in a spreadsheet. Source: OWASP ASVS 5.0, 1.2.10.
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\0")
+#: Characters that start a formula in a spreadsheet; those of double width do in East Asia.
+#: Source: OWASP ASVS 5.0, 1.2.10, and the OWASP page on CSV injection.
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\0", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+#: Where a formula may start. Half of the world's spreadsheets begin a new cell at each `;`, and
+#: quotes do not stop them where the line has begun with another cell.
+_STARTS = "".join(map(re.escape, FORMULA_STARTS))
+_FORMULA = re.compile(rf"""((?:^|;)[\s"]*'*)(?=[{_STARTS}])""")
+_DEFUSED = re.compile(rf"""((?:^|;)[\s"]*'*)'(?=[{_STARTS}])""")
 MAX_CELL_CHARS = 2000
 SCORE_COLUMNS = ("total", "max_points", "percent", "needs_person", "note")
 STUDENT_COLUMNS = ("question", "check", "kind", "points", "max_points", "outcome", "feedback")
@@ -81,7 +87,7 @@ def write_reports(
                         student.row(*_check_row(question, check))
                         staff.row(score.student, *_check_row(question, check), check.for_staff)
             lines.append(_line(score))
-    _remove_stale(folder / "students", {names[line.student] for line in lines})
+    _remove_stale(folder, {names[line.student] for line in lines})
     return lines
 
 
@@ -129,12 +135,21 @@ def _cell(cell: Cell) -> str:
     return f"{round(cell, 4):g}"
 
 
-def defused(text: str) -> str:
-    """One line of printable text that no spreadsheet takes for a formula."""
+def one_line(text: str) -> str:
+    """One line of printable text, cut where a cell would become unwieldy."""
     line = " ".join(text.split())
     line = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line)
-    line = line if len(line) <= MAX_CELL_CHARS else line[:MAX_CELL_CHARS] + "…"
-    return f"'{line}" if line.startswith(FORMULA_STARTS) else line
+    return line if len(line) <= MAX_CELL_CHARS else line[:MAX_CELL_CHARS] + "…"
+
+
+def defused(text: str) -> str:
+    """One line of printable text that no spreadsheet takes for a formula."""
+    return _FORMULA.sub(r"\1'", one_line(text))
+
+
+def undone(cell: str) -> str:
+    """A cell without the apostrophes that `defused` has put in."""
+    return _DEFUSED.sub(r"\1", cell)
 
 
 def file_names(students: Iterable[str]) -> dict[str, str]:
@@ -146,7 +161,8 @@ def file_names(students: Iterable[str]) -> dict[str, str]:
         if not _is_safe(student) or student.casefold() in taken:
             ascii_only = unicodedata.normalize("NFKD", student).encode("ascii", "ignore").decode()
             short = re.sub(r"[^A-Za-z0-9_-]+", "_", ascii_only).strip("_")[:40] or "student"
-            name = f"{short}-{hashlib.sha256(student.encode()).hexdigest()[:8]}"
+            encoded = student.encode("utf-8", "surrogatepass")  # names of folders may be no UTF-8
+            name = f"{short}-{hashlib.sha256(encoded).hexdigest()[:8]}"
         names[student] = name
         taken.add(name.casefold())
     return names
@@ -160,7 +176,8 @@ def _is_safe(student: str) -> bool:
 
 
 def _remove_stale(folder: Path, keep: set[str]) -> None:
-    """Students who are gone leave no report behind."""
-    for path in folder.glob("*.csv"):
-        if path.stem not in keep:
-            path.unlink(missing_ok=True)
+    """Students who are gone leave no table and no page behind."""
+    for pattern in ("students/*.csv", "students/*.html", "staff/*.html"):
+        for path in folder.glob(pattern):
+            if path.stem not in keep:
+                path.unlink(missing_ok=True)

@@ -40,6 +40,7 @@ def write_written(waiting: Iterable[Waiting], rubric: Rubric, out: Path) -> None
     rows = sorted(waiting, key=lambda one: (order[one.row.question], one.row.student))
     items = items_of(rubric)
     with atomically(folder / "written.csv") as file:
+        file.write("\N{ZERO WIDTH NO-BREAK SPACE}")  # else Excel takes the text for Latin-1
         table = Table(file)
         table.row(*COLUMNS, *FURTHER, *KEYS)
         for one in rows:
@@ -70,7 +71,7 @@ def _items(check: Check) -> str:
 
 def _write_row(table: Table, one: Waiting, items: str) -> None:
     row, work, grade = one.row, one.pending.work, one.holds
-    text = " ".join(work.text.split())
+    text = " ".join((work.own or work.text).split())
     excerpt = text if len(text) <= EXCERPT_CHARS else text[:EXCERPT_CHARS] + "…"
     proposed = None if work.proposed is None else work.proposed * row.max_points
     reason = " ".join(filter(None, [_reason(one), one.pending.detail]))
@@ -79,7 +80,7 @@ def _write_row(table: Table, one: Waiting, items: str) -> None:
         row.question,
         excerpt,
         row.max_points,
-        grade.points if grade else None,
+        grade.points_of(row.max_points) if grade else None,
         grade.comment if grade else "",
         row.check,
         row.kind,
@@ -114,9 +115,9 @@ def _write_texts(rows: Sequence[Waiting], rubric: Rubric, folder: Path) -> None:
             file.write(f"{titles[question]}\n")
             for one in group:
                 file.write(_whole(one))
-    for path in folder.glob("*.txt"):
-        if path.name not in kept:
-            path.unlink(missing_ok=True)
+    for name in names.values():  # nothing else: other texts are somebody's own
+        if f"{name}.txt" not in kept:
+            (folder / f"{name}.txt").unlink(missing_ok=True)
 
 
 def _whole(one: Waiting) -> str:
@@ -125,14 +126,14 @@ def _whole(one: Waiting) -> str:
     about = ", ".join(filter(None, [row.check, work.source]))
     lines = [
         "",
-        f"== {_printable(row.student)}: {about}",
-        f"-- {_reason(one)}",
+        _printable(f"== {row.student}: {about}"),
+        _printable(f"-- {_reason(one)}"),
         *_set_in(work.text),
     ]
     if work.read:
         lines += ["-- The machine read:", *_set_in(work.read)]
     if work.unplaced:
-        lines += ["-- Under no question of the write-up:", *_set_in(work.unplaced)]
+        lines += ["-- Under no question:", *_set_in(work.unplaced)]
     return "\n".join(lines) + "\n"
 
 
