@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import threading
@@ -12,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import require
+from pdfminer.high_level import extract_text
 from playwright.sync_api import Browser, Page, Playwright, sync_playwright
 from reporting import Press, Told
 
@@ -254,6 +256,16 @@ def test_the_table_of_the_class_is_sorted_by_a_key_press(folder: Path, browser: 
     assert [float(one) for one in totals] == sorted(map(float, totals), reverse=True)
     page.keyboard.press("Enter")
     assert total.get_attribute("aria-sort") == "ascending"
+
+
+def test_what_is_folded_is_printed(folder: Path, browser: Browser) -> None:
+    page = Opened(browser, folder / "students" / "tame.html").page
+    assert page.locator("details.cell:not([open])").count() > 0
+    words = page.locator("pre.words")
+    assert not words.is_visible()
+    printed = extract_text(io.BytesIO(page.pdf()))
+    assert "What was written" in printed
+    assert "word 7" in printed.partition("What was written")[2].partition("The run")[0]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -10,7 +10,10 @@ import numpy as np
 import pytest
 from reporting import CELLS, RUBRIC, Press, Told, mask_of
 
+from grader.batch import score_all
+from grader.intake.folders import Handed
 from grader.report.pages import environment
+from grader.report.tables import write_reports
 from grader.symbolic import Symbolic
 from grader.values import Opaque, Tensor, Value
 
@@ -182,6 +185,28 @@ def test_a_student_who_is_gone_leaves_no_page(tmp_path: Path, symbolic: Symbolic
         "s01.html",
         "s01.html",
     ]
+
+
+def test_tables_without_pages_take_the_pages_of_those_who_are_gone_with_them(
+    tmp_path: Path, symbolic: Symbolic
+) -> None:
+    press = Press(tmp_path, symbolic, {"s01": Told(), "s02": Told(diagonal=-1)})
+    folder = press.publish()
+    (tmp_path / "submissions" / "hw" / "s02" / "hw.ipynb").unlink()
+    (tmp_path / "submissions" / "hw" / "s02").rmdir()
+    handed = Handed(tmp_path / "submissions" / "hw", "hw")
+    scores = score_all(press.assignment, handed, press.store, press.bugs)
+    write_reports(scores, handed.students, press.assignment.rubric, press.out)
+    left = {path.relative_to(folder).as_posix() for path in folder.glob("*/s0*")}
+    assert left == {"students/s01.csv", "students/s01.html", "staff/s01.html"}
+
+
+def test_the_last_bar_has_no_end(tmp_path: Path, symbolic: Symbolic) -> None:
+    rubric = RUBRIC.replace("  - id: 1b\n", "  - id: 1b\n    bonus: true\n")
+    rubric = rubric.replace("points: 5\n", "points: 4\n")
+    folder = Press(tmp_path, symbolic, {"s01": Told()}, rubric).publish()
+    page = read(folder / "index.html")
+    assert "Students by points. 3.6 points or more: 1" in page.labels("svg")
 
 
 ODD: dict[str, Value] = {

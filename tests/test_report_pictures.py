@@ -56,10 +56,13 @@ def test_small_numbers_stand_in_their_cells() -> None:
         Cloud(caption="c", seen=np.array([1e308, -1e308]), expected=np.array([0.0, 1e-308])),
         Curves(caption="c", series=(Series(label="l", values=np.full(4, np.inf)),)),
         Curves(caption="c", series=(Series(label="l", values=np.zeros(4)),)),
+        Curves(caption="c", series=(Series(label="l", values=np.array([0.0, 5e-324])),)),
+        Curves(caption="c", series=(Series(label="l", values=np.array([1e-309, 3e-309])),)),
+        Cloud(caption="c", seen=np.array([0.0, 1e-323]), expected=np.array([5e-324, 0.0])),
         Grid(caption="c", panels=(Panel(title="t", values=np.zeros((0, 3))),) * 2),
         Grid(caption="c", panels=(Panel(title="t", values=np.full((2, 2), np.nan)),) * 3),
     ],
-    ids=["empty", "huge", "infinite", "flat", "no rows", "nan"],
+    ids=["empty", "huge", "infinite", "flat", "least", "denormal", "tiny", "no rows", "nan"],
 )
 def test_nothing_that_is_no_number_gets_into_a_drawing(picture: Picture) -> None:
     places = re.findall(r' (?:d|x|y|width|height|viewBox)="([^"]*)"', drawn(picture))

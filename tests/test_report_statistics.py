@@ -1,11 +1,13 @@
 """Numbers about a class: difficulty, discrimination, mistakes, and what looks broken."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from test_tables import RUBRIC, score_of
 
 from grader.report.statistics import Tally, binned, discrimination, spread
-from grader.verdict import Broken, Conclusion, Finding, Pending
+from grader.verdict import Broken, CheckScore, Conclusion, Finding, Pending, QuestionScore
 
 RIGHT, WRONG = Finding(credit=1, says="Right."), Finding(credit=0, says="Wrong.")
 
@@ -66,11 +68,47 @@ def test_questions_that_look_broken_are_named() -> None:
         (Broken(reason="the reference raised"), RIGHT), *[(RIGHT, WRONG), (WRONG, RIGHT)] * 6
     ).items()
     assert broken.remarks[0] == (
-        "The grader could not judge 1 of 13 answers: mend it, then score again."
+        "The grader could not judge the answers of 1 of 13 students: mend it, then score again."
     )
     assert upside_down.remarks == (
         "Those who do well elsewhere do worse here: is the check right?",
     )
+
+
+def checked(*names: str, empty: str) -> QuestionScore:
+    """A question of several checks; one of them finds nothing to judge."""
+    nothing = Finding(credit=0, says="It is not defined.", answered=False)
+    return QuestionScore(
+        id="1a",
+        max_points=2,
+        checks=tuple(
+            CheckScore(
+                check=name,
+                kind="value",
+                max_points=2 / len(names),
+                conclusion=nothing if name == empty else RIGHT,
+                reveal=False,
+            )
+            for name in names
+        ),
+    )
+
+
+def remarks_on(questions: list[QuestionScore]) -> tuple[str, ...]:
+    tally = Tally(RUBRIC)
+    for number, question in enumerate(questions):
+        whole = score_of(f"s{number}", RIGHT, RIGHT)
+        tally.add(replace(whole, questions=(question, whole.questions[1])), f"s{number}", 1.0, 2.0)
+    return tally.items()[0].remarks
+
+
+def test_half_of_the_class_is_counted_in_students() -> None:
+    half = "For half of the students there was nothing to judge: do names agree?"
+    # Every student lacks one of four names, a quarter of the checks.
+    alike = [checked("a", "b", "c", "d", empty="a")] * 8
+    assert half in remarks_on(alike)
+    others = [checked("a", "b", "c", "d", empty="abcd"[n % 4]) for n in range(8)]
+    assert half not in remarks_on(others)
 
 
 def test_sentences_that_differ_in_numbers_alone_are_one() -> None:

@@ -13,6 +13,8 @@ from grader.report.picture import Cloud, Curves, Floats, Growth
 
 WIDTH, HEIGHT = 360, 250
 LEFT, RIGHT, TOP, BOTTOM = 54, 12, 12, 40
+#: Of numbers that are drawn: beyond them, floats lose digits or are no numbers any more.
+LEAST, MOST = 1e-300, 1e300
 
 
 def bars(labels: Sequence[str], counts: Sequence[int], alt: str) -> Markup:
@@ -161,9 +163,10 @@ def _ticks(low: float, high: float) -> list[float]:
 
 
 def _span(values: Floats) -> tuple[float, float]:
-    """The range of finite values, never empty, and never too large to be subtracted."""
-    low, high = (float(np.clip(v, -1e300, 1e300)) for v in (values.min(), values.max()))
-    if high - low <= 1e-12 * max(abs(low), abs(high)):
-        room = 0.5 * abs(low) or 0.5
+    """The range of finite values: neither empty nor too small or large to be divided."""
+    low, high = (float(np.clip(v, -MOST, MOST)) for v in (values.min(), values.max()))
+    most = max(abs(low), abs(high))
+    if high - low <= max(1e-12 * most, LEAST):
+        room = 0.5 * most if most > LEAST else 0.5
         return low - room, high + room
     return low, high

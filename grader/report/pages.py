@@ -157,7 +157,8 @@ def class_html(made: Environment, tally: Tally, rubric: Rubric) -> str:
     most = tally.rows[0].max_points if tally.rows else 0.0
     labels, counts = binned(totals, most)
     width = most / len(labels)
-    spans = [f"{width * n:.3g} to {width * (n + 1):.3g} points" for n in range(len(labels))]
+    spans = [f"{width * n:.3g} to {width * (n + 1):.3g} points" for n in range(len(labels) - 1)]
+    spans.append(f"{labels[-1]} points or more")  # a bonus may lead beyond the maximum
     alt = "; ".join(f"{s}: {c}" for s, c in zip(spans, counts, strict=True) if c)
     return made.get_template("class.html").render(
         rubric=rubric,

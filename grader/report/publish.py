@@ -90,11 +90,6 @@ class Publisher:
             tally.add(score, file, wall_s, peak_mib)
             yield score
         self._put(self.folder / "index.html", class_html(self._made, tally, self.assignment.rubric))
-        keep = {row.file for row in tally.rows}
-        for folder in ("students", "staff"):
-            for path in (self.folder / folder).glob("*.html"):
-                if path.stem not in keep:
-                    path.unlink(missing_ok=True)
 
     def _entries(self) -> Sequence[Entry]:
         return list(self.store.entries(self.assignment.slug).values())

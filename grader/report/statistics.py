@@ -97,7 +97,10 @@ class Tally:
 
     rubric: Rubric
     rows: list[Row] = field(default_factory=list)
-    _outcomes: dict[str, Counter[Outcome]] = field(default_factory=lambda: defaultdict(Counter))
+    _broken: Counter[str] = field(default_factory=Counter)
+    """Students by question in which the grader could not judge something."""
+    _empty: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    """Students by question and check for which there was nothing to judge."""
     _said: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     _words: dict[tuple[str, str, str], set[str]] = field(default_factory=dict)
     _who: dict[tuple[str, str, str], list[Row]] = field(default_factory=dict)
@@ -122,8 +125,11 @@ class Tally:
                 self._count(question, row)
 
     def _count(self, question: QuestionScore, row: Row) -> None:
+        outcomes = [check.outcome for check in question.counted]
+        self._broken[question.id] += Outcome.BROKEN in outcomes
+        empty = (c.check for c in question.counted if c.outcome is Outcome.NOT_RUN)
+        self._empty[question.id].update(set(empty))
         for check in question.counted:
-            self._outcomes[question.id][check.outcome] += 1
             if not isinstance(check.conclusion, Finding) or check.conclusion.credit == 1:
                 continue
             says = line(check.conclusion.says, 240)
@@ -185,7 +191,8 @@ class Tally:
             discrimination=found,
             remarks=(),
         )
-        remarks = _remarks(item, self._outcomes[question.id])
+        empty = max(self._empty[question.id].values(), default=0)
+        remarks = _remarks(item, len(points), self._broken[question.id], empty)
         return Item(**{f: getattr(item, f) for f in item.__slots__} | {"remarks": remarks})
 
 
@@ -214,12 +221,18 @@ def discrimination(shares: np.ndarray, number: int) -> float | None:
     return float(np.corrcoef(x, y)[0, 1])
 
 
-def _remarks(item: Item, outcomes: Counter[Outcome]) -> tuple[str, ...]:
-    """What a person should look at."""
+def _remarks(item: Item, ran: int, broken: int, empty: int) -> tuple[str, ...]:
+    """What a person should look at.
+
+    Args:
+        item: The question.
+        ran: Students whose work ran.
+        broken: Those of them whose answers the grader could not judge.
+        empty: Those who gave one and the same check nothing to judge.
+    """
     remarks = []
-    broken, empty = outcomes[Outcome.BROKEN], outcomes[Outcome.NOT_RUN]
     if broken:
-        judged = f"{broken} of {sum(outcomes.values())} answers"
+        judged = f"the answers of {broken} of {ran} students"
         remarks.append(f"The grader could not judge {judged}: mend it, then score again.")
     if item.decided >= FEW and item.nothing == item.decided:
         remarks.append("Nobody earns a point: is the question clear, and is the check right?")
@@ -227,7 +240,7 @@ def _remarks(item: Item, outcomes: Counter[Outcome]) -> tuple[str, ...]:
         remarks.append("Nobody earns all points.")
     if item.decided >= FEW and item.full == item.decided:
         remarks.append("Everybody earns all points.")
-    if item.decided >= FEW and 2 * empty >= sum(outcomes.values()):
+    if item.decided >= FEW and 2 * empty >= ran:
         remarks.append("For half of the students there was nothing to judge: do names agree?")
     if item.discrimination is not None and item.discrimination < 0:
         remarks.append("Those who do well elsewhere do worse here: is the check right?")
