@@ -11,17 +11,16 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from grader.assignment import Assignment
 from grader.errors import Fault, InputError, StoreFault
 from grader.execute import execute
+from grader.judging.judge import judge_of, starter_journal
 from grader.plan import Plan
 from grader.sandbox.base import Sandbox
 from grader.schedule import Next, after
-from grader.score import score, unexecuted
-from grader.starter import NO_STARTER, Starter, learn
 from grader.store import Entry, Store, key_of
 from grader.submission import Submission, Ticket
 from grader.verdict import Score
@@ -195,7 +194,7 @@ def execute_starter(
     starter = assignment.starter
     if starter is None or starter.problem:
         return ""
-    journal = _starters(assignment)
+    journal = starter_journal(assignment)
     batch = Batch(
         assignment=assignment,
         plan=plan,
@@ -211,64 +210,15 @@ def execute_starter(
     return store.entries(journal)[starter.student].fault
 
 
-def starter_known(assignment: Assignment, store: Store) -> Starter:
-    """What is known of the starter's own run; where nothing is, its cells alone."""
-    starter = assignment.starter
-    if starter is None or starter.problem:
-        return NO_STARTER
-    entry = store.entries(_starters(assignment)).get(starter.student)
-    if entry is None or entry.fault or entry.submission != starter.digest:
-        return Starter(cells=starter.cells)
-    try:
-        return learn(starter.cells, store.load(entry.key).evidence.cells)
-    except Fault:
-        return Starter(cells=starter.cells)
-
-
-def _starters(assignment: Assignment) -> str:
-    return f"{assignment.slug}.starter"
-
-
 def score_all(
-    assignment: Assignment,
-    submissions: Iterable[Submission],
-    store: Store,
-    bugs: list[str],
-    *,
-    journal: str = "",
+    assignment: Assignment, submissions: Iterable[Submission], store: Store, bugs: list[str]
 ) -> Iterator[Score]:
-    """Score every submission from what is kept; nothing is executed.
+    """Score every submission in this very process, which must trust it; `grader.judging` need not.
 
     What was never executed, or was handed in anew since, is left out.
     """
-    entries = store.entries(journal or assignment.slug)
-    starter = starter_known(assignment, store)
+    judge = judge_of(assignment, store)
     for submission in submissions:
-        entry = entries.get(submission.student)
-        if submission.problem:
-            yield unexecuted(submission, assignment.rubric)
-        elif entry is not None and entry.submission == submission.digest:
-            yield _score_one(assignment, submission, entry, store, bugs, starter)
-
-
-def _score_one(
-    assignment: Assignment,
-    submission: Submission,
-    entry: Entry,
-    store: Store,
-    bugs: list[str],
-    starter: Starter,
-) -> Score:
-    if entry.fault:
-        return unexecuted(submission, assignment.rubric, entry.fault)
-    try:
-        kept = store.load(entry.key)
-        if kept.data != assignment.data_digest:
-            old = "data/ has changed since this was executed: grader run"
-            submission = replace(submission, notes=(old, *submission.notes))
-        return score(kept.evidence, submission, assignment, kept.asked, bugs, starter=starter)
-    except Fault as fault:
-        return unexecuted(submission, assignment.rubric, str(fault))
-    except Exception as error:  # noqa: BLE001 - a bug in one check must not cost the class its report
-        bugs.append("".join(traceback.format_exception(error)))
-        return unexecuted(submission, assignment.rubric, f"a bug of the grader: {error!r}")
+        score = judge.score(submission, bugs)
+        if score:
+            yield score

@@ -18,6 +18,7 @@ from grader.cli_options import (
     EXIT_CODES,
     course_option,
     jobs_option,
+    judges_option,
     out_option,
     rubric_option,
     sandbox_option,
@@ -99,6 +100,7 @@ def run(
 @out_option
 @rubric_option
 @course_option
+@judges_option
 def score(submissions: Path, course: Path | None, **given: Any) -> int:
     """Score again from what was executed before, executing nothing.
 
@@ -120,6 +122,7 @@ def score(submissions: Path, course: Path | None, **given: Any) -> int:
 @out_option
 @rubric_option
 @course_option
+@judges_option
 def report(submissions: Path, course: Path | None, **given: Any) -> int:
     """Write pages to read beside the tables, executing nothing.
 

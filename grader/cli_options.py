@@ -37,6 +37,13 @@ out_option = click.option(
 jobs_option = click.option(
     "--jobs", type=click.IntRange(1), help="Submissions at a time; one a processor if left out."
 )
+judges_option = click.option(
+    "--jobs",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Processes that judge at a time; worth it for more than a few hundred submissions.",
+)
 trust_option = click.option(
     "--trust-students",
     is_flag=True,

@@ -188,15 +188,23 @@ class _ours:
 
     def __exit__(self, kind: type[BaseException] | None, error: Any, trace: Any) -> None:
         self.silence.__exit__(kind, error, trace)
+        if _is_out_of_memory(error):
+            # A limit on memory must not look like a value that cannot be judged.
+            raise MemoryError(f"the reference {self.name} needs more memory") from error
         if isinstance(error, Exception) and not isinstance(error, ReferenceFault):
             said = f"the reference {self.name} raised {type(error).__name__}: {error}"
             raise ReferenceRaised(said) from error
 
 
+def _is_out_of_memory(error: BaseException | None) -> bool:
+    torch_says = isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+    return torch_says or isinstance(error, MemoryError)
+
+
 def _load(path: Path) -> ModuleType:
     name = f"reference_{path.parent.name}"
     # A package, so that a long reference may have other files: `from .mistakes import strict_mask`.
-    spec = importlib.util.spec_from_file_location(
+    spec = importlib.util.spec_from_file_location(  # noqa: TID251 - the course's own reference
         name, path, submodule_search_locations=[str(path.parent)]
     )
     if spec is None or spec.loader is None or not path.is_file():

@@ -61,6 +61,8 @@ def _problem(assignment: Assignment, check: Check) -> str:
         found = kind.judge(check.params, seen, context)
     except (ReferenceFault, InputError) as error:
         return str(error)
+    except MemoryError:
+        return "expected the reference's own answer, found that memory does not suffice for it"
     match found:
         case Finding(credit=1.0):
             return ""

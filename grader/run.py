@@ -9,12 +9,14 @@ from pathlib import Path
 from rich.console import Console
 
 from grader.assignment import Assignment
-from grader.batch import Batch, execute_starter, score_all, starter_known
+from grader.batch import Batch, execute_starter
 from grader.course import Course
 from grader.display import Display, shown, summary
 from grader.errors import InputError
 from grader.grades.desk import Desk
 from grader.intake.folders import Handed
+from grader.judging.judge import starter_known
+from grader.judging.judges import Judges
 from grader.options import ALL_SCORED, NEEDS_PERSON, OUR_BUG, Options
 from grader.report.publish import Publisher
 from grader.report.tables import file_names, write_reports
@@ -44,7 +46,9 @@ def run(
         for assignment, folder in opened:
             handed = Handed(folder, assignment.slug, assignment.layout)
             bugs = _execute(assignment, handed, sandbox, store, console, options)
-            code = max(code, _report(assignment, handed, store, console, options.out, bugs))
+            with _judges(course, assignment.slug, options) as judges:
+                found = _report(assignment, handed, store, judges, console, options.out, bugs)
+            code = max(code, found)
     return code
 
 
@@ -63,11 +67,18 @@ def rescore(
     code = ALL_SCORED
     with Symbolic() as symbolic:
         for slug, folder in assignments:
-            assignment = course.open(slug, symbolic, options.rubric)
-            handed, store = Handed(folder, slug, assignment.layout), Store(course.state)
-            found = _report(assignment, handed, store, console, options.out, [], pages=pages)
+            with _judges(course, slug, options) as judges:  # it opens the assignment at once, too
+                assignment = course.open(slug, symbolic, options.rubric)
+                handed, store = Handed(folder, slug, assignment.layout), Store(course.state)
+                found = _report(
+                    assignment, handed, store, judges, console, options.out, [], pages=pages
+                )
             code = max(code, found)
     return code
+
+
+def _judges(course: Course, slug: str, options: Options) -> Judges:
+    return Judges(course, slug, rubric=options.rubric, jobs=options.jobs or 1)
 
 
 def _execute(
@@ -95,7 +106,7 @@ def _execute(
     bugs: list[str] = []
     fault = execute_starter(assignment, plan, sandbox, store, bugs)
     if fault:
-        says = f"the starter could not be executed, so its own failures count as students': {fault}"
+        says = f"the starter could not be executed, so what fails in it waits for a person: {fault}"
         console.print(f"  [yellow]{shown(says)}[/]", highlight=False)
     for says in starter_known(assignment, store).says:
         told = f"the starter cannot run here, and what it lacks for that waits for a person: {says}"
@@ -132,6 +143,7 @@ def _report(
     assignment: Assignment,
     handed: Handed,
     store: Store,
+    judges: Judges,
     console: Console,
     out: Path,
     bugs: list[str],
@@ -139,7 +151,7 @@ def _report(
     pages: bool = False,
 ) -> int:
     desk = Desk(store.root, assignment.rubric)
-    scores = desk.graded(score_all(assignment, handed, store, bugs))
+    scores = desk.graded(judges.scores(assignment.rubric, handed.folders, bugs))
     if pages:
         publisher = Publisher(assignment, store, handed.read, out, bugs)
         scores = publisher.published(scores, handed.students)

@@ -17,6 +17,7 @@ from grader.errors import InputError, StoreFault
 from grader.evidence import ProbeStatus
 from grader.execute import execute
 from grader.intake.folders import Handed
+from grader.judging.judge import starter_known
 from grader.reference import Reference
 from grader.score import score
 from grader.store import Entry, Store
@@ -405,21 +406,58 @@ def test_a_cell_that_fails_in_the_starter_too_costs_nobody_points(
     assert points(score) == {"1": None, "2": 0, "3": 0}
     assert score.questions[0].checks[0].feedback == (
         "count is not there: cell 2 raised URLError: no network. "
-        "That cell of the starter cannot run where this is graded: a person will look."
+        "That cell is the starter's own, so a person will look."
     )
     assert score.note == "cell 2 raised URLError: no network, as in the starter"
 
 
-def test_without_the_starters_run_its_failures_count_as_the_students(
+def test_without_the_starters_run_what_fails_in_it_waits_for_a_person(
+    tmp_path: Path, symbolic: Symbolic
+) -> None:
+    bench = with_starter(
+        tmp_path, symbolic, s01=["x = 1", FETCH], s02=["x = 1", FETCH + "  # mine"]
+    )
+    fault = execute_starter(bench.assignment, bench.plan, FakeSandbox([]), bench.store, [])
+    assert "never became ready" in fault
+    assert starter_known(bench.assignment, bench.store).unknown == fault
+    bench.run(FakeSandbox(failing(bench, 1), failing(bench, 1)))
+    scores = bench.scores()
+    assert points(scores["s01"]) == {"1": None, "2": 0, "3": 0}
+    assert scores["s01"].note == "cell 2 raised URLError: no network, perhaps as in the starter"
+    assert points(scores["s02"]) == {"1": 0, "2": 0, "3": 0}, "a cell of their own"
+
+
+def test_a_starter_that_was_changed_is_not_known_by_its_old_run(
     tmp_path: Path, symbolic: Symbolic
 ) -> None:
     bench = with_starter(tmp_path, symbolic, s01=["x = 1", FETCH])
-    fault = execute_starter(bench.assignment, bench.plan, FakeSandbox([]), bench.store, [])
-    assert "never became ready" in fault
+    execute_starter(bench.assignment, bench.plan, FakeSandbox(bench.right()), bench.store, [])
     bench.run(FakeSandbox(failing(bench, 1)))
-    score = bench.scores()["s01"]
-    assert points(score) == {"1": 0, "2": 0, "3": 0}
-    assert score.note == "cell 2 raised URLError: no network"
+    assert points(bench.scores()["s01"])["1"] == 0, "it does not fail in the starter"
+    given = notebook(*GIVEN, "anew = 1")
+    write(tmp_path / "reference" / "hw" / "student" / "hw.ipynb", given)
+    bench.assignment = bench.course.open("hw", symbolic)
+    known = starter_known(bench.assignment, bench.store)
+    assert known.unknown == "it was not executed: grader run"
+    assert points(bench.scores()["s01"])["1"] is None
+
+
+def test_what_may_be_in_a_file_that_was_not_taken_waits_for_a_person(
+    tmp_path: Path, symbolic: Symbolic
+) -> None:
+    bench = Bench(tmp_path, symbolic, s01=SOLUTION)
+    mine = replace(next(iter(bench.handed)), unread={"b.ipynb": "b.ipynb is empty"})
+    told = bench.right()
+    number = next(n for n, frame in enumerate(told) if frame[2].get("id") == "1/1/value")
+    told[number] = ("probe", NOTHING, {"id": "1/1/value", "status": "missing", "wall_s": 0.1})
+    evidence = execute(mine, bench.plan, FakeSandbox(told), None).evidence
+    scored = score(evidence, mine, bench.assignment)
+    assert points(scored) == {"1": None, "2": 2, "3": None}
+    assert scored.questions[0].checks[0].feedback == (
+        "count is not defined. It may be in what was not taken (b.ipynb is empty): "
+        "a person will look."
+    )
+    assert points(score(evidence, replace(mine, unread={}), bench.assignment))["1"] == 0
 
 
 def test_an_untouched_starter_is_noted_and_earns_nothing(

@@ -9,15 +9,16 @@ ROOT = Path(__file__).parents[1] / "grader"
 
 FLOORS = [
     {"errors", "values", "__init__"},
-    {"codec"},
+    {"codec", "child"},
     {"submission", "plan", "verdict"},
-    {"frames"},
+    {"frames", "verdict_json"},
     {"evidence", "rubric.yaml", "rubric.model", "intake", "intake.notebook", "sandbox"},
     {"rubric.load", "intake.files", "sandbox.base"},
+    {"intake.asked"},
     {"intake.folders"},
     {"rubric"},
-    {"sandbox.environment", "sandbox.seccomp", "sandbox.wheels", "sandbox.pipes"},
-    {"sandbox.policy", "sandbox.engine"},
+    {"sandbox.environment", "sandbox.seccomp", "sandbox.lock", "sandbox.pipes"},
+    {"sandbox.policy", "sandbox.engine", "sandbox.hardening", "sandbox.wheels"},
     {"sandbox.image"},
     {"sandbox.docker", "sandbox.bubblewrap", "sandbox.process"},
     {"sandbox.choose"},
@@ -28,13 +29,14 @@ FLOORS = [
     {"checks.culprit"},
     {"checks.base"},
     {"checks.reading", "checks.telling"},
-    {"checks.given"},
+    {"checks.given", "checks.blanks"},
     {"checks.entries", "checks.fitted", "checks.function", "checks.growth"},
     {"checks.model_reply", "checks.predictions"},
     {"checks.model_layers"},
     {"checks.model_settings"},
-    {"checks.model_runs"},
+    {"checks.model_order", "checks.model_runs"},
     {"checks.model_parts"},
+    {"checks.model_judging"},
     {f"checks.{kind}" for kind in ("value", "expression", "complexity", "choice", "model")}
     | {f"checks.{kind}" for kind in ("metric", "curve", "source", "written", "property", "scaling")}
     | {"checks.output", "checks.figure"},
@@ -44,6 +46,7 @@ FLOORS = [
     {"score", "rehearse"},
     {"course"},
     {"store", "schedule"},
+    {"judging"},
     {"grades", "grades.rows"},
     {"grades.store"},
     {"report", "report.tables", "report.inert", "report.excerpts", "report.picture"}
@@ -74,7 +77,7 @@ NEVER = {
     ("checks", "sandbox"),
 }
 #: Packages that are one floor each: what is inside them is theirs to order.
-INNER = ("symbolic", "compare", "writeup")
+INNER = ("symbolic", "compare", "writeup", "judging")
 
 
 def name_of(path: Path) -> str:

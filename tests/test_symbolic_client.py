@@ -63,6 +63,7 @@ HOSTILE = [
 ]
 
 
+@pytest.mark.threat("TP-07", "TP-08")
 @pytest.mark.parametrize("text", HOSTILE, ids=lambda text: ascii(text[:30]))
 def test_a_hostile_formula_ends_soon_and_nothing_of_it_runs(
     text: str, symbolic: Symbolic, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

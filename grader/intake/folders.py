@@ -115,6 +115,9 @@ def read_submission(
         parts = _read(folder, slug, layout, notebook)
     except SubmissionError as error:
         return Submission(student=student, assignment=slug, problem=str(error))
+    except OSError as error:  # what an archive may have put there: a folder that nobody may enter
+        problem = f"the folder cannot be read: {error.strerror}"
+        return Submission(student=student, assignment=slug, problem=problem)
     if parts is None:
         problem = "nothing was handed in"
         return Submission(student=student, assignment=slug, problem=problem, missing=True)

@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import queue
-import subprocess
-import sys
-import tempfile
 import threading
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Self
+from typing import Any, Self
 
-import grader
+from grader.child import Child, needed_environment
 from grader.errors import Fault, InputError
 from grader.symbolic.answer import Equality, Verdict, not_read
 from grader.symbolic.parse import parse
@@ -23,7 +17,6 @@ from grader.symbolic.tree import Expression, Unreadable, declare
 _START_S = 60.0
 MOST_DECIDED = 10_000
 """How many decisions are kept, so that memory stays flat however many students there are."""
-_KEPT_ENVIRONMENT = ("PATH", "SYSTEMROOT", "LANG", "LC_ALL", "TMPDIR", "TEMP", "TMP")
 
 
 class Symbolic:
@@ -149,77 +142,29 @@ class Symbolic:
 
 
 class _Worker:
-    """One process and the thread that reads its answers."""
+    """One process that compares formulas."""
 
     def __init__(self, memory_mib: int) -> None:
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115  closed in stop
-        self._process = subprocess.Popen(  # noqa: S603  our own module, no shell
-            [sys.executable, "-P", "-m", "grader.symbolic.worker", str(memory_mib)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-            text=True,
-            encoding="ascii",
-            env=_environment(),
+        self._child = Child(
+            "grader.symbolic.worker", str(memory_mib), environment=needed_environment()
         )
-        assert self._process.stdin is not None  # noqa: S101  for mypy: both are pipes
-        assert self._process.stdout is not None  # noqa: S101
-        self._stdin, self._stdout = self._process.stdin, self._process.stdout
-        self._replies: queue.SimpleQueue[str] = queue.SimpleQueue()
-        # A thread, because Windows cannot wait on a pipe with a time limit.
-        self._reader = threading.Thread(
-            target=_forward, args=(self._stdout, self._replies), daemon=True
-        )
-        self._reader.start()
-        if self._reply(_START_S) is None:
-            self._errors.seek(0)
-            told = self._errors.read()[-500:].decode(errors="replace").strip()
+        if not self._child.hear(_START_S):
+            told = self._child.complaint
             self.stop()
             raise Fault(f"the process that compares formulas did not start: {told}")
 
     @property
     def alive(self) -> bool:
         """Whether the process still runs."""
-        return self._process.poll() is None
+        return self._child.alive
 
     def ask(self, question: dict[str, Any], wall_s: float) -> dict[str, Any] | None:
         """The answer, or None if none came in time."""
-        try:
-            self._stdin.write(json.dumps(question) + "\n")
-            self._stdin.flush()
-        except BrokenPipeError:
-            return None
-        return self._reply(wall_s)
-
-    def _reply(self, wall_s: float) -> dict[str, Any] | None:
-        try:
-            line = self._replies.get(timeout=wall_s)
-        except queue.Empty:
-            return None
+        line = self._child.hear(wall_s) if self._child.tell(json.dumps(question)) else None
         # An empty line is the end: the process died.
         reply: dict[str, Any] | None = json.loads(line) if line else None
         return reply
 
     def stop(self) -> None:
         """Kill the process and close what belonged to it."""
-        self._process.kill()
-        self._process.wait()
-        self._reader.join()
-        for stream in (self._stdin, self._stdout):
-            try:
-                stream.close()
-            except BrokenPipeError:
-                continue
-        self._errors.close()
-
-
-def _forward(stream: IO[str], replies: queue.SimpleQueue[str]) -> None:
-    for line in stream:
-        replies.put(line)
-    replies.put("")
-
-
-def _environment() -> dict[str, str]:
-    """Only what Python needs, and where this package lies: `-P` keeps the working folder out."""
-    kept = {name: os.environ[name] for name in _KEPT_ENVIRONMENT if name in os.environ}
-    return {**kept, "PYTHONPATH": str(Path(grader.__file__).parent.parent)}
+        self._child.stop()

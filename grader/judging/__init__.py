@@ -1,0 +1,1 @@
+"""Scoring what is kept, in processes that can be killed: `judges` outside, `worker` inside."""
