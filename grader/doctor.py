@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 import psutil
 import requests
-from docker.errors import DockerException, ImageNotFound
+from docker.errors import DockerException
 
 from grader.errors import GraderError, InputError
 from grader.evidence import CellStatus
@@ -25,13 +24,12 @@ from grader.sandbox import bubblewrap, engine
 from grader.sandbox.base import Sandbox
 from grader.sandbox.bubblewrap import BubblewrapSandbox
 from grader.sandbox.docker import DockerSandbox
-from grader.sandbox.image import OFFICIAL_BASE, OWN_BASE, read_recipe
+from grader.sandbox.hardening import Engine, has_known_hole, read_engine
+from grader.sandbox.image import Built, built_image
 from grader.submission import Cell, CellKind, Submission
 
 LIMITS = Limits(cell_s=30, total_s=90, memory_mib=1024, scratch_mib=32, processes=100)
 LEAST_DISK_GIB = 5
-SAFE_RUNC = (1, 2, 8)
-"""Older ones let a container reach the host (CVE-2025-31133), unless a distribution mended them."""
 
 
 class State(StrEnum):
@@ -194,51 +192,72 @@ def _docker() -> Iterator[Check]:
         return
     with closing(client):
         try:
-            yield _engine(client.version(), client.info())
-            yield (image := _image(client))
+            found = read_engine(client.version(), client.info())
+            yield engine_check(found)
+            yield hardening_check(found)
+            built = built_image(client, os.environ)
+            yield image_check(built)
         except (DockerException, requests.RequestException) as error:
             yield Check(name="engine", state=State.FAIL, says=str(error), do="look at its log")
             return
-    if image.state is State.OK:
+    if built:
         yield _live("docker", DockerSandbox)
 
 
-def _engine(version: dict[str, Any], about: dict[str, Any]) -> Check:
-    parts = {part["Name"]: part["Version"] for part in version.get("Components") or ()}
-    runc = parts.get("runc", "")
-    safeguards = [text.split("name=")[-1].split(",")[0] for text in about["SecurityOptions"] or ()]
-    lacking = [name for name in ("MemoryLimit", "PidsLimit", "CpuCfsQuota") if not about.get(name)]
+def engine_check(found: Engine) -> Check:
+    """Say what the engine is, and whether it can hold limits."""
     says = (
-        f"{version['Version']}, runc {runc or 'unknown'}, control groups version "
-        f"{about.get('CgroupVersion', '1')}, {', '.join(safeguards)}"
+        f"{found.version}, runc {found.runc or 'unknown'}, kernel {found.kernel}, control groups "
+        f"version {found.control_groups}, {', '.join(found.safeguards) or 'no safeguards'}"
     )
-    if lacking:
-        do = f"the engine says that it has no {', '.join(lacking)}: turn the control groups on"
+    if found.lacking:
+        lacking = ", ".join(found.lacking)
+        do = f"the engine says that it has no {lacking}: turn the control groups on"
         return Check(name="engine", state=State.FAIL, says=says, do=do)
-    digits = runc.split("+")[0].split("-")[0].split(".")
-    if all(part.isdecimal() for part in digits) and tuple(map(int, digits)) < SAFE_RUNC:
-        wanted = ".".join(map(str, SAFE_RUNC))
-        do = f"runc before {wanted} has known escapes, unless your distribution mended it: update"
+    if has_known_hole(found.runc):
+        do = (
+            "runc before 1.2.8, or 1.3.3 of the newer ones, has known escapes, unless your "
+            "distribution mended them in its own version: update"
+        )
         return Check(name="engine", state=State.WARN, says=says, do=do)
     return Check(name="engine", state=State.OK, says=says)
 
 
-def _image(client: Any) -> Check:
-    named = os.environ.get("GRADER_BASE_IMAGE")
-    for base in [named] if named else [OFFICIAL_BASE, OWN_BASE]:
-        try:
-            found = client.images.get(read_recipe(base, os.environ).tag)
-        except ImageNotFound:
-            continue
-        size_mib = found.attrs["Size"] / 2**20
-        says = f"{found.tags[0]} ({size_mib:.0f} MiB)"
-        return Check(name="runner image", state=State.OK, says=says)
-    return Check(
-        name="runner image",
-        state=State.WARN,
-        says="not built yet for this version, so its limits were not tried",
-        do="`grader run` builds it on first use; run `grader doctor` again after that",
+def hardening_check(found: Engine) -> Check:
+    """Say what stands behind the container's own walls; nothing here must be there."""
+    whose = {
+        "rootless": "rootless: who breaks out is the user who runs the engine",
+        "userns-remap": "userns-remap: who breaks out is nobody",
+    }.get(found.root, "run by root: who breaks out is root")
+    names = " or ".join(f"--runtime {name}" for name in found.gvisor)
+    kernel = f"gVisor with {names}" if names else "no gVisor"
+    more = "" if found.root and names else "; docs/hardening.md tells of more, for hosts of value"
+    return Check(name="hardening", state=State.OK, says=f"{whose}; {kernel}{more}")
+
+
+def image_check(found: Built | None) -> Check:
+    """Say what the runner image is made from."""
+    name = "runner image"
+    if found is None:
+        return Check(
+            name=name,
+            state=State.WARN,
+            says="not built yet for this version, so its limits were not tried",
+            do="`grader run` builds it on first use; run `grader doctor` again after that",
+        )
+    base = f"{found.base.name} (id {found.base.id.removeprefix('sha256:')[:12] or 'unknown'})"
+    says = f"{found.tag} ({found.size_mib:.0f} MiB) on {base}, "
+    says += (
+        f"{len(found.unlocked)} packages not locked" if found.unlocked else "all packages locked"
     )
+    if found.unlocked:
+        shown = ", ".join(found.unlocked[:3]) + (", ..." if len(found.unlocked) > 3 else "")
+        do = f"an index gave {shown} unchecked; docker/README.md says how to lock a build of torch"
+        return Check(name=name, state=State.WARN, says=says, do=do)
+    if found.base_now not in ("", found.base.id):
+        do = f"its base is another one by now; `docker image rm {found.tag}` has it built again"
+        return Check(name=name, state=State.WARN, says=says, do=do)
+    return Check(name=name, state=State.OK, says=says)
 
 
 def _bubblewrap() -> Iterator[Check]:
