@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import builtins
-from collections.abc import Collection, Hashable
+from collections.abc import Collection, Hashable, Iterator
 
 from grader.compare import Difference
 from grader.evidence import Raised
@@ -15,9 +14,17 @@ OTHER_KIND = "The result is of another kind or shape than asked."
 
 def exception(name: str) -> str:
     """The name of an exception, if it is Python's own and so tells nothing of an input."""
-    kind = vars(builtins).get(name)
-    known = isinstance(kind, type) and issubclass(kind, BaseException)
-    return name if known else "an exception"
+    return name if name in _PYTHONS_OWN else "an exception"
+
+
+def _names(kind: type[BaseException]) -> Iterator[str]:
+    if kind.__module__ == "builtins":
+        yield kind.__name__
+        for derived in kind.__subclasses__():
+            yield from _names(derived)
+
+
+_PYTHONS_OWN = frozenset(_names(BaseException))
 
 
 def beyond_name(raised: Raised) -> str:
