@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,8 @@ MAX_DIMS = 8
 MAX_INT_DIGITS = 1000
 MAX_HEAD_BYTES = 16 << 20
 MAX_BRACKETS = 4 * MAX_NODES  # a node is a list, and may hold a list of children or pairs
+MAX_COMMAS = 4 * MAX_BRACKETS
+MAX_ALIKE = 50  # members of a set or keys of a dict with one hash: each is compared with all others
 
 
 def encode(value: Value) -> bytes:
@@ -79,8 +82,10 @@ def encode(value: Value) -> bytes:
                 return ["str", *text(item)]
             case bytes():
                 return ["bytes", *blob(item)]
-            case list() | tuple() | set():
+            case list() | tuple():
                 return [type(item).__name__, [add(child) for child in item]]
+            case set():  # in an order of its own, so that equal plans have equal digests
+                return ["set", [add(child) for child in sorted(item, key=encode)]]
             case dict():
                 return ["dict", [[add(k), add(v)] for k, v in item.items()]]
             case Tensor():
@@ -150,7 +155,9 @@ def decode(data: bytes) -> Value:
     if length > len(data) - 4:
         raise ProtocolViolation("a value is cut short")
     # Before parsing: a few bytes of JSON make many times as many of Python's objects.
-    if length > MAX_HEAD_BYTES or data.count(b"[", 4, 4 + length) > MAX_BRACKETS:
+    brackets = sum(data.count(one, 4, 4 + length) for one in (b"[", b"{"))
+    commas = data.count(b",", 4, 4 + length)
+    if length > MAX_HEAD_BYTES or brackets > MAX_BRACKETS or commas > MAX_COMMAS:
         raise ProtocolViolation("a value has too many nodes")
     nodes = parse_json(data[4 : 4 + length])
     if not isinstance(nodes, list) or not 0 < len(nodes) <= MAX_NODES:
@@ -224,10 +231,14 @@ class _Decoder:
         return tuple(child(index) for index in indexes)
 
     def _set(self, child: Any, indexes: Any) -> set[Value]:
-        return {child(index) for index in indexes}
+        members = [child(index) for index in indexes]
+        _check_hashes(members)
+        return set(members)
 
     def _dict(self, child: Any, pairs: Any) -> dict[Value, Value]:
-        return {child(key): child(item) for key, item in pairs}
+        held = [(child(key), child(item)) for key, item in pairs]
+        _check_hashes(key for key, _ in held)
+        return dict(held)
 
     def _array(
         self, child: Any, origin: Any, dtype: Any, shape: Any, offset: Any, size: Any
@@ -265,6 +276,12 @@ class _Decoder:
         if kind not in ("function", "class", "module", "object") or not isinstance(name, str):
             raise ProtocolViolation("an opaque value of unknown kind")
         return Opaque(kind, name, self._str(child, offset, size))
+
+
+def _check_hashes(members: Iterable[Value]) -> None:
+    """Numbers can be chosen so that all have one hash, which would make a dict of them slow."""
+    if max(Counter(map(hash, members)).values(), default=0) > MAX_ALIKE:
+        raise ProtocolViolation("too many members of a set or keys of a dict have one hash")
 
 
 #: The tags that a node may carry: `_Decoder` has a method for each.

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from grader.codec import ITEM_BYTES
 from grader.errors import InputError
 from grader.values import Formula, Made, Opaque, Tensor, Value, describe
 
@@ -48,31 +49,44 @@ def from_json(written: Any) -> Value:
     Raises:
         InputError: it is something else.
     """
+    try:
+        return _value(written)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InputError(f"a public result of the self-check is malformed: {error}") from error
+
+
+def _value(written: Any) -> Value:
     match written:
         case {"tensor": data, "dtype": str(dtype), "shape": list(shape)}:
-            try:
-                held = "float32" if dtype == "bfloat16" else dtype
-                return Tensor(np.asarray(data, dtype=held).reshape(shape), dtype, "torch")
-            except (TypeError, ValueError) as error:
-                raise InputError(f"a tensor of the self-check is malformed: {error}") from error
+            return _tensor(data, dtype, shape)
         case {"pairs": list(pairs)}:
-            return {_key(key): from_json(item) for key, item in pairs}
+            return {_key(key): _value(item) for key, item in pairs}
         case {"set": list(items)}:
             return {_key(item) for item in items}
         case {"formula": str(text)}:
             return Formula(text)
         case {"made": str(of), "with": dict(args)}:
-            return Made(of, dict(from_json(args)))
+            return Made(of, dict(_value(args)))
         case {"function": str(name)}:
             return Opaque("function", name)
         case list():
-            return [from_json(item) for item in written]
+            return [_value(item) for item in written]
         case dict():
-            return {key: from_json(item) for key, item in written.items()}
+            return {key: _value(item) for key, item in written.items()}
     return written
+
+
+def _tensor(data: Any, dtype: str, shape: list[Any]) -> Tensor:
+    try:
+        if dtype not in ITEM_BYTES:
+            raise ValueError(f"{dtype[:20]!r} is no dtype that crosses")
+        held = "float32" if dtype == "bfloat16" else dtype
+        return Tensor(np.asarray(data, dtype=held).reshape(shape), dtype, "torch")
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InputError(f"a tensor of the self-check is malformed: {error}") from error
 
 
 def _key(written: Any) -> Any:
     """A dict's key or a set's member: a list stood for a tuple there."""
-    value = from_json(written)
+    value = _value(written)
     return tuple(value) if isinstance(value, list) else value

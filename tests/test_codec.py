@@ -71,6 +71,7 @@ MALFORMED = {
 }
 
 
+@pytest.mark.threat("RX-07", "TP-05")
 @pytest.mark.parametrize("data", MALFORMED.values(), ids=MALFORMED)
 def test_malformed_bytes_are_refused(data: bytes) -> None:
     with pytest.raises(ProtocolViolation):
@@ -95,6 +96,7 @@ def test_damaged_values_decode_or_are_refused(data: st.DataObject) -> None:
         decode(bytes(whole))
 
 
+@pytest.mark.threat("TP-05")
 @pytest.mark.parametrize(
     "text",
     [b'{"a":1,"a":2}', b"[" * 100_000, b"1" * 30, b'"\xff"'],

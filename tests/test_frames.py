@@ -42,12 +42,14 @@ def test_text_in_the_stream_is_a_violation() -> None:
         reader().feed(b"hello from a student's print")
 
 
+@pytest.mark.threat("RX-06")
 def test_sizes_are_checked_before_anything_is_read() -> None:
     head = b"NGE1" + (10).to_bytes(4, "big") + (1 << 60).to_bytes(8, "big")
     with pytest.raises(ProtocolViolation, match="larger than the plan allows"):
         reader().feed(head)
 
 
+@pytest.mark.threat("RX-06")
 def test_the_evidence_as_a_whole_is_capped() -> None:
     some = reader(value_mib=1, evidence_mib=1)
     writer = Writer(KEY).ready()

@@ -80,6 +80,7 @@ WRONG = {
 }
 
 
+@pytest.mark.threat("TP-10")
 @pytest.mark.parametrize(("data", "says"), WRONG.values(), ids=WRONG)
 def test_what_is_no_notebook_says_why(data: bytes, says: str) -> None:
     with pytest.raises(SubmissionError) as caught:
@@ -94,6 +95,7 @@ def test_half_a_character_is_replaced() -> None:
     assert parse_notebook(data, "hw.ipynb").cells[0].source == "'?'"
 
 
+@pytest.mark.threat("TP-12")
 def test_links_pipes_and_folders_are_not_opened(tmp_path: Path) -> None:
     (tmp_path / "secret.ipynb").write_bytes(notebook("x = 1"))
     (tmp_path / "link.ipynb").symlink_to(tmp_path / "secret.ipynb")

@@ -100,6 +100,7 @@ def test_what_is_no_formula_gets_a_sentence_that_says_why(text: str) -> None:
     assert (read.reason, read.too_complex) == (REASONS[text], False)
 
 
+@pytest.mark.threat("TP-08")
 @pytest.mark.parametrize(
     "text",
     [

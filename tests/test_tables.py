@@ -93,6 +93,7 @@ def test_columns_are_in_the_order_that_is_promised(tmp_path: Path) -> None:
     assert head == "student,status,1a,2,total,max_points,percent,needs_person,note"
 
 
+@pytest.mark.threat("RI-03")
 @pytest.mark.parametrize(
     "start", ["=", "+", "-", "@", "\t=", "\r=", "  =", "\uff1d", "\uff0b", "\uff0d", "\uff20"]
 )

@@ -222,6 +222,7 @@ def test_only_so_many_pages_are_read() -> None:
     assert document.notes == ("only its first 60 pages were read",)
 
 
+@pytest.mark.threat("RX-07")
 def test_a_bomb_costs_no_more_than_the_limits() -> None:
     """One stream of 1.2 GiB of blanks in 1.2 MB."""
     packer = zlib.compressobj(9)
@@ -515,6 +516,7 @@ HOSTILE = {
 }
 
 
+@pytest.mark.threat("TP-09")
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
 def test_no_text_takes_long_to_look_through(text: str) -> None:
     start = time.perf_counter()

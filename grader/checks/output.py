@@ -12,7 +12,7 @@ from pydantic import Field
 from grader.checks.base import Context, Problem, Released, Request, Seen, no_name
 from grader.compare import compare
 from grader.errors import ReferenceFault
-from grader.rubric.model import CheckParams, Identifier
+from grader.rubric.model import CheckParams, Identifier, checked_pattern
 from grader.values import Tensor, Value
 from grader.verdict import Finding
 
@@ -78,9 +78,9 @@ def problems(params: Params, context: Context) -> Iterator[Problem]:
         yield ("equals",), f"expected {params.of.count('{}')} numbers, found {len(numbers)}"
     if params.cell is not None:
         try:
-            re.compile(params.cell)
-        except re.error as error:
-            yield ("cell",), f"expected a regular expression: {error}"
+            checked_pattern(params.cell)
+        except ValueError as error:
+            yield ("cell",), f"expected {error}"
     bounds = params.at_least is not None or params.at_most is not None
     if (params.equals is not None) + (params.reference is not None) + bounds != 1:
         yield (), "expected one of equals, reference, and at_least or at_most"

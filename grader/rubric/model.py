@@ -29,9 +29,12 @@ def _quantity(units: dict[str, int], example: str) -> BeforeValidator:
     return BeforeValidator(read)
 
 
-Seconds = Annotated[float, _quantity(UNITS_S, "60 s or 10 min"), Field(gt=0)]
+#: More than any course gives, and few enough to be added up.
+MOST_POINTS = 1e9
+Seconds = Annotated[float, _quantity(UNITS_S, "60 s or 10 min"), Field(gt=0, le=1e7)]
 Mebibytes = Annotated[int, _quantity(UNITS_MIB, "2 GiB or 512 MiB"), Field(gt=0)]
 Text = Annotated[str, BeforeValidator(lambda g: str(g) if type(g) in (int, float) else g)]
+Points = Annotated[float, Field(gt=0, le=MOST_POINTS)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Identifier = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.]*$")]
 
@@ -62,16 +65,43 @@ class LimitsModel(Strict):
         )
 
 
-def _pattern(given: Any) -> Any:
+def checked_pattern(given: Any) -> Any:
+    """A regular expression that is looked for in what students write, as it was given.
+
+    Raises:
+        ValueError: it is none, or a text could be written on which it never ends.
+    """
     try:
         re.compile(str(given))
-    except re.error as error:
+    except (re.error, OverflowError, RecursionError) as error:
         raise ValueError(f"a regular expression ({error})") from error
+    if _repeats_repeats(str(given)):
+        raise ValueError("a regular expression without a repeat inside a repeat, such as (a+)+")
     return given
 
 
+_AGAIN = r"[*+]|\{\d*,\d*\}"
+_PIECE = re.compile(rf"\\.|\[\^?\]?(?:\\.|[^\\\]])*\]|\(|\)(?P<again>{_AGAIN})?|{_AGAIN}")
+
+
+def _repeats_repeats(written: str) -> bool:
+    """Whether a group that holds a repeat is repeated: a student's text could make it endless."""
+    holds = [False]
+    for piece in _PIECE.finditer(written):
+        if piece[0] == "(":
+            holds.append(False)
+        elif piece[0].startswith(")"):
+            inner = holds.pop() if len(holds) > 1 else False
+            if inner and piece["again"]:
+                return True
+            holds[-1] |= inner or piece["again"] is not None
+        elif piece[0][0] in "*+{":
+            holds[-1] = True
+    return False
+
+
 Module = Annotated[str, Field(pattern=r"^([A-Za-z0-9_-]+/)*[A-Za-z0-9_-]+\.py$")]
-Pattern = Annotated[str, BeforeValidator(_pattern)]
+Pattern = Annotated[str, BeforeValidator(checked_pattern)]
 
 
 class SkipModel(Strict):
@@ -102,7 +132,7 @@ class CheckParams(Strict):
     """What the student defines: the value behind the kind's own key."""
     name: str | None = None
     """What reports call the check; the student's name for it if left out."""
-    weight: Annotated[float, Field(gt=0)] = 1.0
+    weight: Points = 1.0
     """Share of the question's points, beside the weights of its other checks."""
     reveal: bool | None = None
     """Whether students may read expected values; the rubric's own `reveal` if None."""
@@ -178,7 +208,7 @@ class QuestionModel(Strict):
 
     id: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")]
     title: str = ""
-    points: Annotated[float, Field(gt=0)]
+    points: Points
     bonus: bool = False
     """Whether its points come on top of those that the assignment adds up to."""
     all_or_nothing: bool = False
@@ -201,9 +231,9 @@ class RubricModel(Strict):
 
     assignment: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")]
     title: str = ""
-    points: Annotated[float, Field(gt=0)] | None = None
+    points: Points | None = None
     """What the questions that are no bonus must add up to, if stated."""
-    cap: Annotated[float, Field(gt=0)] | None = None
+    cap: Points | None = None
     """The most that a student's total can be, bonus included."""
     round: int = 1
     """Changing it draws new inputs for all probes."""

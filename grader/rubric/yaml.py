@@ -21,6 +21,8 @@ Place: TypeAlias = tuple[str | int, ...]
 """Where something stands in a document: keys and list indexes from the root."""
 
 MAX_BYTES = 1 << 20
+MAX_DEPTH = 50
+MAX_DIGITS = 1000
 _WORDS = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL")),
     **dict.fromkeys(("true", "True", "TRUE"), True),
@@ -79,8 +81,13 @@ class Document:
         if len(self.text) > MAX_BYTES:
             raise RubricError([f"{self.shown}: expected at most 1 MiB"])
         try:
+            depth = 0
             for event in yaml.parse(self.text, Loader=_Loader):
                 at = f"{self.shown}:{_line(event.start_mark)}"
+                depth += isinstance(event, yaml.CollectionStartEvent)
+                depth -= isinstance(event, yaml.CollectionEndEvent)
+                if depth > MAX_DEPTH:
+                    raise RubricError([f"{at}: expected at most {MAX_DEPTH} levels"])
                 if isinstance(event, yaml.AliasEvent):
                     raise RubricError([f"{at}: write it out: aliases are not read"])
                 if getattr(event, "tag", None):
@@ -139,11 +146,13 @@ def _word(text: str) -> Any:
     if text in _WORDS:
         return _WORDS[text]
     if _INT.fullmatch(text):
+        if len(text) > MAX_DIGITS:
+            raise ValueError(f"{text[:20]}… is too large a number")
         return int(text, _BASES.get(text[:2], 10))
     if _FLOAT.fullmatch(text):
         number = float(text)
         if not math.isfinite(number):
-            raise ValueError(f"{text} is too large a number")
+            raise ValueError(f"{text[:20]} is too large a number")
         return number
     return float(text.replace(".", "")) if _NOT_FINITE.fullmatch(text) else text
 

@@ -189,7 +189,12 @@ class Parser:
         return found
 
     def _latex_argument(self) -> Node:
-        return self._group() if self._sees("{") else self._primary()
+        if self._sees("{"):
+            return self._group()
+        self._enter()
+        argument = self._primary()
+        self._depth -= 1
+        return argument
 
     def _number(self) -> Node:
         token = self._take()

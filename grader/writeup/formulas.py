@@ -20,6 +20,8 @@ Right = Callable[[str, str], bool]
 
 #: Of a section: comparing one may take seconds.
 MAX_FORMULAS = 100
+#: Of a line, of each kind: all are compared with each other.
+MAX_PLACES = 200
 #: Of those that are said of one key.
 MAX_TRIED = 6
 MAX_FORMULA_CHARS = 300
@@ -225,9 +227,9 @@ def _move(said: dict[int, frozenset[str]], now: Mapping[int, frozenset[str]]) ->
 
 def _formulas(line: str, readable: Readable) -> Iterator[tuple[str, int, int]]:
     """Formulas of a line with where they start and end: in O(...), else in math, else bare."""
-    places = list(_big_os(line))
+    places = list(islice(_big_os(line), MAX_PLACES))
     for pattern in (_MATH, _BARE):
-        for found in pattern.finditer(line):
+        for found in islice(pattern.finditer(line), MAX_PLACES):
             group = next(n for n in range(1, 1 + pattern.groups) if found[n] is not None)
             start, end = found.span() if pattern is _MATH else found.span(group)
             if all(end <= begun or start >= ended for _, begun, ended in places):
