@@ -125,9 +125,7 @@ def test_the_environments_cell_is_nobodys_doing(name: str, observation: Observat
     assert seen.blameless() == ""
     seen = replace(seen, environment=frozenset({1}))
     assert "cell 2 raised URLError: no network." in seen.blameless()
-    assert seen.blameless().endswith(
-        "That cell is the starter's own, so a person will look."
-    )
+    assert seen.blameless().endswith("That cell is the starter's own, so a person will look.")
     assert seen.cause() == 1
 
 
