@@ -6,7 +6,7 @@ wording of a message:
 | `ready` | `end` | host saw           | conclusion                                            |
 |---------|-------|--------------------|-------------------------------------------------------|
 | no      | -     | anything           | `SandboxFault`                                        |
-| yes     | yes   | -                  | the ending that the guest wrote                       |
+| yes     | yes   | -                  | the ending that the guest wrote, if no probe is left out |
 | yes     | no    | the guest was OOM-killed | memory limit, with the evidence that came before |
 | yes     | no    | anything else      | `SandboxFault`, or `ProtocolViolation`                |
 """
@@ -69,6 +69,9 @@ def execute(
     stopped = sandbox.run(box, reader, limits=plan.limits, data=data, lib=lib)
     asked = [probe.id for probe in plan.probes]
     evidence = conclude(reader, stopped, asked, sandbox.name)
+    unanswered = [probe for probe in asked if probe not in evidence.observations]
+    if reader.ended and unanswered:  # the guest writes a receipt even for what it skips
+        raise ProtocolViolation(f"the guest ended without a receipt for {', '.join(unanswered)}")
     return Run(evidence=evidence, key=key, raw=bytes(reader.raw), stopped=stopped)
 
 

@@ -27,6 +27,9 @@ MAC_BYTES = 16
 MAX_HEADER_BYTES = 64 * 1024
 MAX_FRAMES = 10_000
 KINDS = ("ready", "cell", "restart", "probe", "end")
+RESTART_S = 10.0
+"""How much longer a run may take for each restart of the kernel: that is our own time."""
+MAX_RESTARTS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,7 @@ class FrameReader:
     started: float = field(default_factory=time.monotonic)
     ready_at: float | None = None
     ended: bool = False
+    restarts: int = 0
     raw: bytearray = field(default_factory=bytearray)
     """Every byte of the frames accepted so far, as the evidence store keeps them."""
     _buffer: bytearray = field(default_factory=bytearray)
@@ -66,7 +70,8 @@ class FrameReader:
         """Moment (monotonic, seconds) at which the backstop stops the sandbox."""
         if self.ready_at is None:
             return self.started + self.limits.start_s
-        return self.ready_at + self.limits.total_s + self.limits.slack_s
+        ours_s = RESTART_S * min(self.restarts, MAX_RESTARTS)
+        return self.ready_at + self.limits.total_s + ours_s + self.limits.slack_s
 
     def feed(self, data: bytes) -> None:
         """Take the next bytes.
@@ -126,6 +131,7 @@ class FrameReader:
             self.ready_at = time.monotonic()
         if header["kind"] == "end":
             self._check_end(header)
+        self.restarts += header["kind"] == "restart"
         self._digest.update(head + payload)
         self.frames.append(Frame(header, payload))
         self.raw += whole

@@ -99,3 +99,12 @@ def test_the_backstop_counts_from_ready() -> None:
     some.feed(bytes(Writer(KEY).ready().out))
     assert some.ready_at is not None
     assert some.deadline() == some.ready_at + 110
+
+
+def test_each_of_two_restarts_moves_the_backstop() -> None:
+    some, writer = reader(total_s=100, slack_s=10), Writer(KEY).ready()
+    for _ in range(3):
+        writer.write("restart", reason="died", phase="cells", without=[])
+    some.feed(bytes(writer.out))
+    assert some.ready_at is not None
+    assert some.deadline() == some.ready_at + 130

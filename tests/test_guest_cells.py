@@ -137,6 +137,12 @@ def test_the_total_time_ends_everything_and_says_what_was_skipped() -> None:
     assert 2 <= ran.end["student_s"] < 6
 
 
+def test_the_time_of_a_restart_is_not_the_students() -> None:
+    ran = run_guest("a = 1", "import os\nos._exit(0)", probes=capture("a"), total_s=0.5)
+    assert (ran.statuses, ran.seen()) == (["ok", "died"], {"a": 1})
+    assert ran.end["student_s"] > 0.5
+
+
 @pytest.mark.parametrize(
     "flood",
     [

@@ -5,7 +5,8 @@ to an end are run again (attempt 2), then the rest. One that dies in a probe is 
 for the probes after it; its cells are run again silently. A kernel that died twice in the cells
 leaves the rest of them `skipped`, and the start that belongs to the probes then serves what the
 cells before had defined. Cells that ran out of time are left out of a replay: they would again.
-Restarts count in the student's time, so that the host's own timer stays simple.
+What a kernel takes to die and the next one to start is ours and not the student's, up to
+`RESTART_S`; the host's own timer allows as much for every `restart` that it hears of.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ from .wire import FrameWriter, encode_texts
 
 VERSION = "1"
 BOOT_S = 120.0
+RESTART_S = 10.0
+"""Time of our own for one kernel's end and the next one's start; the same as the host's."""
 MIB = 1 << 20
 RESERVE_BYTES = MIB
 """Room in the evidence that no value may take: receipts and the end must still fit."""
@@ -61,11 +64,24 @@ class Run:
         self.deaths: list[str] = []
         self.late = False
         self.deadline = float("inf")
+        self.ours_s = 0.0
 
     @property
     def left_s(self) -> float:
         """Seconds left of the student's time."""
         return self.deadline - time.monotonic()
+
+    def died(self, status: str) -> None:
+        """Note a kernel's death; what it took once it was killed is not the student's time."""
+        self.deaths.append(status)
+        self.ours_s = RESTART_S
+        self.give_back(self.session.dying_s)
+
+    def give_back(self, seconds: float) -> None:
+        """Add time that was ours to the student's, as long as there is any."""
+        given = min(seconds, self.ours_s)
+        self.ours_s -= given
+        self.deadline += given
 
     @property
     def dead(self) -> bool:
@@ -143,13 +159,15 @@ class Run:
         }
         self.session = Session(self.child, text_chars)
         try:
-            within = min(BOOT_S, max(self.left_s, 0.1))
+            within = min(BOOT_S, max(self.left_s + self.ours_s, 0.1))
             about = await asyncio.wait_for(self.session.boot(settings), within)
         except (KernelGone, TimeoutError) as error:
             log = self.child.log_tail.decode(errors="replace").strip()
             raise NotReady(f"the kernel never became ready: {error}\n{log}") from error
         if "problem" in about:
             raise NotReady(str(about["problem"]))
+        if not self.box.watch_memory:  # else there is no control group, and all the host goes first
+            self.child.step_back()
         return about
 
     async def restart(self, phase: str) -> bool:
@@ -158,10 +176,11 @@ class Run:
         There may be none: the student may have filled or removed what a start needs, or little
         time is left. What came before stands all the same, so this is no fault of ours.
         """
-        self.session.close()
+        begun = time.monotonic()
         replayed = {cell.index for cell in self.replayable()}
         without = [index for index in self.attempts if index not in replayed]
         self.frames.write("restart", reason=self.deaths[-1], phase=phase, without=without)
+        self.session.close()
         try:
             self.child = self.start()
             await self.boot()
@@ -170,6 +189,7 @@ class Run:
             self.lost = True
         else:
             self.lost = False
+        self.give_back(time.monotonic() - begun)
         return not self.lost
 
     def replayable(self) -> list[Cell]:
@@ -211,7 +231,7 @@ class Run:
         outcome = await self.session.run_cell(source, min(self.box.limits.cell_s, self.left_s))
         self.status[cell.index] = outcome.status
         if outcome.dead:
-            self.deaths.append(outcome.status)
+            self.died(outcome.status)
         return outcome
 
     def report(self, cell: Cell, outcome: Outcome) -> None:
@@ -279,5 +299,5 @@ class Run:
         elif self.session.dead:
             answer = Answer(self.session.cause_of_death(), b"")
         if self.session.dead:
-            self.deaths.append(answer.status)
+            self.died(answer.status)
         return answer

@@ -150,6 +150,7 @@ class Session:
         self.client.start_channels(stdin=False, hb=False, control=False)
         self.transcript = Transcript(self.client, self.gone, text_chars)
         self.kills_before = oom_kills()
+        self.dying_s = 0.0
 
     @property
     def dead(self) -> bool:
@@ -212,8 +213,10 @@ class Session:
             self.child.interrupt()
             done, _ = await asyncio.wait({task}, timeout=GRACE_S)
         if not done:
+            killed = time.monotonic()
             self.child.kill()
             await self.gone.wait()
+            self.dying_s = time.monotonic() - killed
             await asyncio.wait({task}, timeout=GRACE_S)
         try:
             return late, task.result() if task.done() else None
