@@ -6,11 +6,11 @@ import os
 import secrets
 import socket
 import threading
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from small_course import notebook
+from small_course import notebook, write
 
 from grader.batch import Batch, Silent, execute_starter, score_all
 from grader.course import Course
@@ -55,24 +55,40 @@ def _listen(server: socket.socket, host: Host) -> None:
 
 
 def grade(
-    root: Path, host: Host, sandbox: Sandbox, names: Collection[str], *, jobs: int = 2
+    root: Path,
+    host: Host,
+    sandbox: Sandbox,
+    names: Collection[str],
+    *,
+    honest: Mapping[str, str] | None = None,
+    jobs: int = 2,
 ) -> dict[str, Seen]:
     """Grade these attacks and their twins in one batch, as `grader run` and `grader report` do.
 
+    Args:
+        root: Of the course, which is made.
+        host: What lies on this machine.
+        sandbox: Where they run.
+        names: Of attacks.
+        honest: Notebooks of more students, by their names.
+        jobs: How many run at once.
+
     Returns:
-        What was seen, by the attack's name, and by `right` and `wrong` for the twins.
+        What was seen, by the attack's name, by `right` and `wrong` for the twins, and by the names
+        of honest students.
     """
     course = make_course(root)
     submissions = root / "submissions" / SLUG
-    for twin, cells in TWINS.items():
-        (submissions / twin).mkdir()
-        (submissions / twin / f"{SLUG}.ipynb").write_text(notebook(*cells.values()))
+    twins = {twin: notebook(*cells.values()) for twin, cells in TWINS.items()}
+    plain = twins | dict(honest or {})
+    for student, text in plain.items():
+        write(submissions / student / f"{SLUG}.ipynb", text)
     for name in names:
         folder = submissions / ATTACKS[name].student
         folder.mkdir()
         ATTACKS[name].make(folder, host)
     seen = _graded(course, sandbox, host, jobs)
-    students = {name: ATTACKS[name].student for name in names} | {twin: twin for twin in TWINS}
+    students = {name: ATTACKS[name].student for name in names} | {who: who for who in plain}
     return {name: seen[student] for name, student in students.items()}
 
 
