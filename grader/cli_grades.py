@@ -38,7 +38,7 @@ def grades() -> None:
 @click.option(
     "--skip-changed",
     is_flag=True,
-    help="Leave out rows whose text has changed since the sheet was written.",
+    help="Leave out rows whose text has changed since the sheet was written, or that wait no more.",
 )
 @of_sheet_option
 @course_option
@@ -81,7 +81,8 @@ def withdraw(
 ) -> int:
     """Take back STUDENT's grade for QUESTION of SLUG: it waits for a person again.
 
-    The grade stays in the history, and so does who took it back.
+    The grade stays in the history, and so does who took it back. Nobody is asked again where the
+    machine decides by now.
     """
     from grader.grading import withdraw_grade
 

@@ -62,7 +62,7 @@ def withdraw_grade(
     *,
     replace: bool,
 ) -> int:
-    """`grader grades withdraw`: take a grade back, so that its row waits for a person again."""
+    """`grader grades withdraw`: take a grade back; its row waits again if it is one that waits."""
     slug, student, question, _ = of
     by = by or _user()
     with open_grades(find_course(Path(), course).state) as grades:
@@ -71,9 +71,11 @@ def withdraw_grade(
             says = f"expected a grade of your own, found {grade.says} by {grade.by}"
             raise InputError(f"{says}: --replace to overrule")
         grades.add([changed(grade, points="", comment="", by=by, at=_now())])
+        waits = grade.row.id in grades.expected(slug)
     says = f"{slug}: {grade.says} of {student} for {question} is withdrawn by {by}"
     console.print(shown(says), highlight=False)
-    console.print("now it waits again: grader score", highlight=False)
+    then = "now it waits again: grader score" if waits else "the machine decides now"
+    console.print(then, highlight=False)
     return ALL_SCORED
 
 
@@ -162,6 +164,9 @@ def _say(done: Import, slug: str, by: str, console: Console) -> None:
     for line in done.changed:
         says = "was left out, because the answer has changed: grade it in the new sheet"
         console.print(f"  [yellow]line {line}[/] {says}", highlight=False)
+    for line in done.gone:
+        says = "was left out: it no longer waits for a person, or is of another assignment"
+        console.print(f"  [yellow]line {line}[/] {says}", highlight=False)
     for line in done.commented:
         says = "has a comment but no points, so nothing of it was kept"
         console.print(f"  [yellow]line {line}[/] {says}", highlight=False)
@@ -176,12 +181,13 @@ def _counts(grade: Grade | None, expected: dict[str, Row]) -> bool:
 
 def _state(grade: Grade, expected: dict[str, Row], current: dict[str, Grade]) -> str:
     """What has become of a grade."""
-    if not grade.points:
-        return "waits again" if grade.row.id not in current else "replaced"
-    if current.get(grade.row.id) != grade:
+    last = current.get(grade.row.id)
+    if last != grade and (grade.points or last):
         return "replaced"
     if grade.row.id not in expected:
         return "the machine decides now"
+    if not grade.points:
+        return "waits again"
     return "counts" if _counts(grade, expected) else "the text changed"
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import csv
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from sqlalchemy import inspect
 
+from grader.cli import grader
 from grader.errors import InputError, StoreFault
 from grader.grades import store
 from grader.grades.importing import KNOWN, Import, check_sheet
@@ -59,7 +62,12 @@ def grade_of(row: Row, points: str, by: str = "tom", comment: str = "") -> Grade
 
 
 def given(
-    path: Path, data: bytes | str, current: tuple[Grade, ...] = (), *, replace: bool = False
+    path: Path,
+    data: bytes | str,
+    current: tuple[Grade, ...] = (),
+    *,
+    replace: bool = False,
+    skip_changed: bool = False,
 ) -> Import:
     path = path / "w.csv"
     path.write_bytes(data.encode() if isinstance(data, str) else data)
@@ -70,6 +78,7 @@ def given(
         by="tom",
         at="2026-01-02T03:04:05+00:00",
         replace=replace,
+        skip_changed=skip_changed,
     )
 
 
@@ -209,6 +218,54 @@ def test_grades_are_kept_for_good(tmp_path: Path) -> None:
         open_grades(tmp_path) as grades,
     ):
         grades._connection.exec_driver_sql("UPDATE grades SET points = '1'")
+
+
+def told_by(root: Path, *args: str | Path) -> list[str]:
+    """What a command of `grader grades` says in a course that waits for `ROWS`."""
+    (root / "rubrics").mkdir(exist_ok=True)
+    with open_grades(root / ".grader") as grades:
+        grades.expect("hw", ROWS)
+    told = ["grades", *map(str, args), "--course", str(root)]
+    done = CliRunner().invoke(grader, told, standalone_mode=False, catch_exceptions=False)
+    return [line.strip() for line in done.output.splitlines()]
+
+
+def test_what_an_import_leaves_out_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    stale = keyed(ROWS[3], digest=str(Version.of("Old words.", "s0")))
+    (tmp_path / "w.csv").write_text(KEYED + keyed(DECIDED) + keyed(ROWS[1]) + stale)
+    sheet = tmp_path / "w.csv"
+    assert told_by(tmp_path, "import", sheet, "--by", "tom", "--skip-changed") == [
+        "hw, graded by tom: 1 grades are new, 0 were known, 0 rows have no points yet",
+        "line 4 was left out, because the answer has changed: grade it in the new sheet",
+        "line 2 was left out: it no longer waits for a person, or is of another assignment",
+        "now they count: grader score",
+    ]
+
+
+def test_a_grade_taken_back_waits_again_only_where_a_person_decides(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    with open_grades(tmp_path / ".grader") as grades:
+        grades.add([grade_of(ROWS[0], "1"), grade_of(DECIDED, "0.5")])
+
+    def said(*args: str) -> list[str]:
+        return told_by(tmp_path, *args)
+
+    def states() -> list[str]:
+        return [re.split("  +", line)[-1] for line in said("show", "ann")[2:]]
+
+    assert states() == ["counts", "the machine decides now"]
+    assert said("withdraw", "hw", "ann", "2c", "--by", "tom") == [
+        "hw: 1 of 1 of ann for 2c is withdrawn by tom",
+        "now it waits again: grader score",
+    ]
+    assert said("withdraw", "hw", "ann", "1a", "--by", "tom") == [
+        "hw: 0.5 of 1 of ann for 1a is withdrawn by tom",
+        "the machine decides now",
+    ]
+    assert states() == ["replaced", "replaced", "waits again", "the machine decides now"]
 
 
 def test_what_is_raised_undoes_the_import(tmp_path: Path) -> None:
@@ -391,7 +448,18 @@ def test_a_sheet_without_any_points_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "comment", ["x" * 2500, "'=x", "''=x", "a; =b; '-c", 'a;" =b', "cut\u200dhere", "'tis; 'tis"]
+    "comment",
+    [
+        "x" * 2500,
+        "'=x",
+        "''=x",
+        "a; =b; '-c",
+        'a;" =b',
+        "cut\u200dhere",
+        "'tis; 'tis",
+        "+' is",
+        "'+' is",
+    ],
 )
 def test_a_comment_comes_back_as_it_was(comment: str, tmp_path: Path) -> None:
     before = grade_of(ROWS[0], "0.5", comment=comment, by="eve")
@@ -431,3 +499,68 @@ def test_a_check_that_broke_is_left_to_a_person() -> None:
     assert concluded(replace(broken, submission="s2"), grade) == Broken(
         reason="the reference raised"
     )
+
+
+def keyed(row: Row, **cells: str) -> str:
+    """A line of a sheet as the grader writes it, with points."""
+    told = {"points": "1", "comment": "", "digest": str(row.version)} | cells
+    names = [row.student, row.question, row.check, told["points"], told["comment"]]
+    return ",".join([*names, told["digest"], row.id]) + "\n"
+
+
+KEYED = "student,question,check,points,comment,text_digest,row\n"
+#: Written as those of ann, but on the sheet of another assignment, and before a rubric's change.
+ELSEWHERE = replace(ROWS[0], assignment="other")
+DECIDED = row_of("ann", "1a")
+
+
+@pytest.mark.parametrize("digest", [str(TEXT), ""])
+def test_a_row_of_another_assignment_is_not_taken_for_one_of_the_same_names(
+    digest: str, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError) as caught:
+        given(tmp_path, KEYED + keyed(ROWS[1]) + keyed(ELSEWHERE, digest=digest))
+    assert str(caught.value) == (
+        "w.csv:3: row: expected the key of a row that waits for a person, found "
+        f"{ELSEWHERE.id!r}: it is of another assignment, or no longer waits; "
+        "--skip-changed leaves such rows out"
+    )
+
+
+def test_a_column_called_row_may_be_somebodys_own(tmp_path: Path) -> None:
+    done = given(tmp_path, "row,student,question,points\n1,ann,2c,1\nr2,007,2c,0\n")
+    assert points(done) == [("ann", "2c", "1", ""), ("007", "2c", "0", "")]
+
+
+def test_rows_that_no_longer_wait_hold_up_no_others(tmp_path: Path) -> None:
+    stale = keyed(ROWS[3], digest=str(Version.of("Old words.", "s0")))
+    sheet = KEYED + keyed(DECIDED) + keyed(ROWS[1]) + stale
+    with pytest.raises(InputError) as caught:
+        given(tmp_path, sheet)
+    assert [problem.split(": ")[1] for problem in str(caught.value).splitlines()] == [
+        "row",
+        "text_digest",
+    ]
+    done = given(tmp_path, sheet, skip_changed=True)
+    assert points(done) == [("007", "2c", "1", "")]
+    assert (done.gone, done.changed) == ((2,), (4,))
+
+
+def test_a_sheet_of_which_no_row_is_known_is_refused_whatever_is_skipped(tmp_path: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        given(tmp_path, KEYED + keyed(ELSEWHERE) + keyed(DECIDED), skip_changed=True)
+    assert str(caught.value) == (
+        "w.csv:1: row: expected rows that wait for a person, found none: "
+        "the sheet is of another assignment, or nothing of it waits any more"
+    )
+    known = KEYED + keyed(DECIDED) + keyed(ROWS[0], points="")
+    done = given(tmp_path, known, skip_changed=True)
+    assert (done.new, done.gone, done.empty) == ((), (2,), 1)
+
+
+@pytest.mark.parametrize(
+    "comment", ["'+' is missing", "wrong sign; '-' expected", "'=' is not '=='", "'-n' and ''+''"]
+)
+def test_signs_that_a_person_quotes_are_kept(comment: str, tmp_path: Path) -> None:
+    done = given(tmp_path, f"student,question,points,comment\nann,2c,1,{comment}\n")
+    assert points(done) == [("ann", "2c", "1", comment)]

@@ -1,12 +1,13 @@
 """Reports: empty is not zero, and no student's text becomes a formula."""
 
 import csv
+from itertools import product
 from pathlib import Path
 
 import pytest
 
 from grader.plan import Limits
-from grader.report.tables import defused, file_names, undone, write_reports
+from grader.report.tables import defused, file_names, one_line, undone, write_reports
 from grader.rubric import Question, Rubric
 from grader.verdict import (
     Broken,
@@ -115,6 +116,13 @@ DEFUSED = {
     "a; =x;-1": "a; '=x;'-1",
     'a;"=x': "a;\"'=x",
     "a;'=x": "a;''=x",
+    "'+' is missing": "'+' is missing",
+    "''+'' is": "''+'' is",
+    "'''+' is": "''''+' is",
+    "+' is": "'''+' is",
+    "-1: it's": "'-1: it's",
+    "= is not '=='": "'= is not '=='",
+    "a; '-' b": "a; '-' b",
     "a = b; c": "a = b; c",
     "": "",
 }
@@ -135,6 +143,14 @@ def test_no_formula_starts_where_a_spreadsheet_splits_at_semicolons(tmp_path: Pa
 def test_a_formula_after_a_semicolon_is_none_and_all_of_it_can_be_undone(text: str) -> None:
     assert defused(text) == DEFUSED[text]
     assert undone(defused(text)) == text
+
+
+def test_any_text_can_be_undone() -> None:
+    for length in range(6):
+        for letters in product("=-'\"; a", repeat=length):
+            text = one_line("".join(letters))
+            assert undone(defused(text)) == text
+            assert not defused(text).lstrip(' "').startswith(("=", "-"))
 
 
 def test_control_characters_do_not_reach_a_terminal() -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
 from grader.errors import InputError
-from grader.grades.rows import Grade, Row, Version
+from grader.grades.names import NUMBER, forms, means, plain, same_number
+from grader.grades.rows import DIGITS, Grade, Row, Version
 from grader.grades.sheet import Line, Sheet
 from grader.report.tables import one_line, undone
 
@@ -17,7 +17,8 @@ from grader.report.tables import one_line, undone
 KNOWN = ("student", "question", "points", "comment", "check", "text_digest", "row", "max_points")
 #: `1.5` as a spreadsheet shows it that has made a date of it: `01. Mai`, `1-May`, `Jan 50`.
 _DATE = re.compile(r"\d{1,4}[./-] ?([^\W\d]{3,}.*|\d{1,2}[./-]\d*)|[^\W\d]{3}[. -]{1,2}\d\d")
-_NUMBER = re.compile(r"(\d{1,9}(\.\d{0,9})?|\.\d{1,9})")
+#: Keys as `Row.id` makes them.
+_KEY = re.compile(rf"r[0-9a-f]{{{DIGITS}}}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +36,8 @@ class Import:
     """How many of the new grades take the place of another."""
     changed: tuple[int, ...] = ()
     """Lines left out, because what they graded has changed since the sheet was written."""
+    gone: tuple[int, ...] = ()
+    """Lines left out, because their keys are of no row that waits for a person."""
 
 
 @dataclass(slots=True)
@@ -49,10 +52,11 @@ class _Reading:
     of_student: dict[str, list[Row]] = field(default_factory=dict)
     """Rows by every form that a sheet may give a student's id."""
     changed: list[int] = field(default_factory=list)
+    gone: list[int] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         for row in self.expected.values():
-            for name in _forms(row.student):
+            for name in forms(row.student):
                 self.of_student.setdefault(name, []).append(row)
 
     def problem(self, line: Line, column: str, says: str) -> None:
@@ -79,7 +83,8 @@ def check_sheet(
         at: When, in ISO 8601.
         replace: Whether grades of others may be overruled.
         skip_changed: Whether rows are left out, rather than refused, whose text has changed since
-            the sheet was written.
+            the sheet was written, or that no longer wait; those of another assignment look alike,
+            so that one row at least must be known.
 
     Raises:
         InputError: with every problem, each as `file:line: column: expected ..., found ...`.
@@ -87,6 +92,7 @@ def check_sheet(
     _check_columns(sheet)
     reading = _Reading(sheet, expected, current, skip_changed)
     found = _grades(reading, by, at)
+    _check_known(reading, found)
     new = []
     for line, grade in found:
         before = current.get(grade.row.id)
@@ -106,6 +112,7 @@ def check_sheet(
         commented=tuple(line.number for line in blank if line["comment"]),
         replaced=sum(grade.row.id in current for grade in new),
         changed=tuple(reading.changed),
+        gone=tuple(reading.gone),
     )
 
 
@@ -150,6 +157,16 @@ def _grades(reading: _Reading, by: str, at: str) -> list[tuple[Line, Grade]]:
     return found
 
 
+def _check_known(reading: _Reading, found: Sequence[tuple[Line, Grade]]) -> None:
+    """A sheet of which nothing is known is a wrong one, and not one to leave rows out of."""
+    sheet = reading.sheet
+    known = found or reading.changed or any(line["row"] in reading.expected for line in sheet.lines)
+    if reading.gone and reading.skip_changed and not known:
+        says = "expected rows that wait for a person, found none: the sheet is of another"
+        says += " assignment, or nothing of it waits any more"
+        reading.problems.append(f"{sheet.shown}:{sheet.header}: row: {says}")
+
+
 def _comment(reading: _Reading, line: Line, row: Row) -> str:
     """What somebody wrote, or all of the comment that there was if the sheet showed only a part."""
     comment = " ".join(undone(line["comment"]).split())
@@ -160,13 +177,21 @@ def _comment(reading: _Reading, line: Line, row: Row) -> str:
 def _row(reading: _Reading, line: Line) -> Row | None:
     """The row that a line means: by its key, else by student, question and check."""
     key = line["row"]
-    if key and key in reading.expected:
+    if key in reading.expected:
         return _row_of_key(reading, line, reading.expected[key])
-    if key and reading.skip_changed and line["text_digest"]:
-        reading.changed.append(line.number)
-        return None
+    if not _KEY.fullmatch(key):
+        return _row_of_names(reading, line)
+    reading.gone.append(line.number)
+    if not reading.skip_changed:
+        says = f"expected the key of a row that waits for a person, found {key!r}"
+        says += ": it is of another assignment, or no longer waits"
+        reading.problem(line, "row", f"{says}; --skip-changed leaves such rows out")
+    return None
+
+
+def _row_of_names(reading: _Reading, line: Line) -> Row | None:
     of_student = [
-        row for name in _forms(line["student"]) for row in reading.of_student.get(name, ())
+        row for name in forms(line["student"]) for row in reading.of_student.get(name, ())
     ]
     of_student = list(dict.fromkeys(of_student))
     if not of_student:
@@ -196,15 +221,15 @@ def _row_of_key(reading: _Reading, line: Line, row: Row) -> Row | None:
     """
     others = {
         "question": {one.question for one in reading.expected.values()},
-        "check": {one.check for one in reading.of_student[_plain(row.student)]},
+        "check": {one.check for one in reading.of_student[plain(row.student)]},
     }
     wrong = [
         name
         for name, of_others in others.items()
         if undone(line[name]) in of_others - {getattr(row, name)}
-        and not _same_number(undone(line[name]), getattr(row, name))
+        and not same_number(undone(line[name]), getattr(row, name))
     ]
-    if line["student"] and not _means(line["student"], row.student):
+    if line["student"] and not means(line["student"], row.student):
         wrong.insert(0, "student")
     for name in wrong[:1]:
         says = f"expected {getattr(row, name)!r} as this row was written, found {line[name]!r}"
@@ -220,7 +245,7 @@ def _points(reading: _Reading, line: Line, row: Row | None) -> str:
     )
     written = undone(line["points"]).replace("\N{NO-BREAK SPACE}", "").strip()
     number = written.replace(",", ".") if "." not in written else written
-    if not _NUMBER.fullmatch(number):
+    if not NUMBER.fullmatch(number):
         hint = ": a spreadsheet has made a date of it" if _DATE.fullmatch(written) else ""
         reading.problem(line, "points", f"{wanted}, found {line['points']!r}{hint}")
         return ""
@@ -251,7 +276,7 @@ def _still(reading: _Reading, line: Line, row: Row) -> bool:
 def _is_other(shown: str, most: float) -> bool:
     """Whether a sheet shows other points; it is no matter how a spreadsheet writes the number."""
     written, now = shown.replace(",", "."), f"{round(most, 4):g}"
-    if not _NUMBER.fullmatch(written) or written.replace(".", "") == now.replace(".", ""):
+    if not NUMBER.fullmatch(written) or written.replace(".", "") == now.replace(".", ""):
         return False  # a comma may be one of thousands by now, and a date says nothing
     return Decimal(written) != Decimal(now)
 
@@ -265,33 +290,3 @@ def _alike(before: Grade, now: Grade) -> bool:
     shown = before.points_of(now.row.max_points)
     same = Decimal(shown) == Decimal(now.points) and before.comment == now.comment
     return same and before.row.version.holds(now.row.version)
-
-
-def _means(written: str, student: str) -> bool:
-    """Whether a cell names the student that the row's key told, as spreadsheets mangle names.
-
-    `007` may have become `7`, and a letter beyond ASCII two others, where UTF-8 was not expected.
-    """
-    misread = student.encode("utf-8", "replace").decode("cp1252", "replace")
-    same = not _forms(written).isdisjoint(_forms(student) | {_plain(misread)})
-    return same or _number(written) == _number(student) != ""
-
-
-def _forms(student: str) -> set[str]:
-    """A student's id as it is, and without an apostrophe that made it safe."""
-    return {_plain(student), _plain(undone(student))}
-
-
-def _plain(text: str) -> str:
-    return " ".join(unicodedata.normalize("NFC", text).split())
-
-
-def _same_number(first: str, second: str) -> bool:
-    """Whether both are one number, as `1.10` and `1.1` are to a spreadsheet."""
-    found = [text.replace(",", ".") for text in (first, second)]
-    return all(map(_NUMBER.fullmatch, found)) and Decimal(found[0]) == Decimal(found[1])
-
-
-def _number(text: str) -> str:
-    found = re.fullmatch(r"0*(\d+)(?:[.,]0+)?", text.strip())
-    return found[1] if found else ""

@@ -29,8 +29,8 @@ FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\0", "\uff1d", "\uff0b", "\uf
 #: Where a formula may start. Half of the world's spreadsheets begin a new cell at each `;`, and
 #: quotes do not stop them where the line has begun with another cell.
 _STARTS = "".join(map(re.escape, FORMULA_STARTS))
-_FORMULA = re.compile(rf"""((?:^|;)[\s"]*'*)(?=[{_STARTS}])""")
-_DEFUSED = re.compile(rf"""((?:^|;)[\s"]*'*)'(?=[{_STARTS}])""")
+#: A quotation mark that closes later on, as in `'+' is missing`, makes it somebody's quotation.
+_FORMULA = re.compile(rf"""((?:^|;)[\s"]*)('*)(?=[{_STARTS}](?P<closed>[^';]*(?<!\s)'(?!\w))?)""")
 MAX_CELL_CHARS = 2000
 SCORE_COLUMNS = ("total", "max_points", "percent", "needs_person", "note")
 STUDENT_COLUMNS = ("question", "check", "kind", "points", "max_points", "outcome", "feedback")
@@ -144,12 +144,30 @@ def one_line(text: str) -> str:
 
 def defused(text: str) -> str:
     """One line of printable text that no spreadsheet takes for a formula."""
-    return _FORMULA.sub(r"\1'", one_line(text))
+    return _FORMULA.sub(_marked, one_line(text))
 
 
 def undone(cell: str) -> str:
     """A cell without the apostrophes that `defused` has put in."""
-    return _DEFUSED.sub(r"\1", cell)
+    return _FORMULA.sub(_unmarked, cell)
+
+
+def _marked(start: re.Match[str]) -> str:
+    """Three apostrophes where one or two would look like a quotation that a person has typed."""
+    if _is_quoted(start):
+        return start[0]
+    return start[0] + ("'''" if start["closed"] and not start[2] else "'")
+
+
+def _unmarked(start: re.Match[str]) -> str:
+    if _is_quoted(start):
+        return start[0]
+    return start[1] + ("" if start["closed"] and start[2] == "'''" else start[2][1:])
+
+
+def _is_quoted(start: re.Match[str]) -> bool:
+    """Whether one or two apostrophes, harmless already, are what somebody quotes with."""
+    return bool(start["closed"]) and start[2] in ("'", "''")
 
 
 def file_names(students: Iterable[str]) -> dict[str, str]:
