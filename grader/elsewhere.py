@@ -51,7 +51,7 @@ def elsewhere(check: Check, found: Conclusion, seen: Seen, assignment: Assignmen
         )
         reason = f"{found.says} The write-up has words for {question}: a person looks."
         return Pending(reason=reason, detail=told, work=work)
-    if writeup.may_hold(question):
+    if writeup.may_hold(question, seen.given_writeup):
         reason = f"{found.says} The answer may be in the write-up: a person looks."
         work = Work(source=writeup.name, unplaced=writeup.unplaced)
         return Pending(reason=reason, detail=told, work=work)

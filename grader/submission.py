@@ -11,7 +11,7 @@ from functools import cached_property
 from grader.codec import encode
 
 #: Prose that a person reads: it does not enter a sandbox.
-WRITE_UP_SUFFIXES = (".pdf", ".tex", ".docx")
+WRITE_UP_SUFFIXES = (".pdf", ".tex", ".docx", ".ipynb")
 
 
 class CellKind(StrEnum):

@@ -158,6 +158,7 @@ def test_assignments_are_found_by_the_names_of_rubrics(tmp_path: Path) -> None:
         assignments_in(tmp_path, ["other"])
 
 
+@pytest.mark.threat("XS-06")
 def test_two_folders_with_one_name_are_refused(tmp_path: Path) -> None:
     for name in ("Zo\u00eb", "Zoe\u0308"):
         (tmp_path / name).mkdir()
@@ -181,6 +182,7 @@ def paths(submission: Submission) -> list[str]:
     return [file.path for file in submission.files]
 
 
+@pytest.mark.threat("TP-12")
 def test_files_beside_the_notebook_are_taken_without_litter(tmp_path: Path) -> None:
     put(tmp_path, hw_ipynb=notebook("x = 1"), other_ipynb=notebook("y = 2"), weights_bin=b"\0\1")
     put(tmp_path, src__util_py="u = 1", data__train_csv="mine", lib__data__a_txt="a")
@@ -191,7 +193,8 @@ def test_files_beside_the_notebook_are_taken_without_litter(tmp_path: Path) -> N
     (tmp_path / "link.txt").symlink_to("/etc/passwd")
     read = read_submission(tmp_path, "hw")
     assert paths(read) == [
-        *("lib/data/a.txt", "src/util.py", "theory.pdf", "weights.bin", "writeup.md"),
+        *("lib/data/a.txt", "other.ipynb", "src/util.py", "theory.pdf", "weights.bin"),
+        "writeup.md",
     ]
     carried = [file.path for file in read.carried]
     assert carried == ["lib/data/a.txt", "src/util.py", "weights.bin"]

@@ -15,9 +15,9 @@ from grader.rubric import Rubric
 from grader.verdict import Pending, Work
 
 UNREAD = {
-    "docx": ("theory.docx", b"PK", "theory.docx is a Word file, which is not read"),
-    "jpg": ("page1.jpg", b"\xff\xd8", "page1.jpg is a picture, which is not read"),
-    "zip": ("theory.zip", b"PK", "theory.zip is an archive, which is not read"),
+    "docx": ("theory.docx", b"PK", "theory.docx is a .docx file, which is not read"),
+    "jpg": ("page1.jpg", b"\xff\xd8", "page1.jpg is a .jpg file, which is not read"),
+    "zip": ("theory.zip", b"PK", "theory.zip is a .zip file, which is not read"),
     "name": ("My: theory.pdf", b"%PDF", "was left out: a name that not every system allows"),
     "large": ("scan.pdf", b"", "scan.pdf was left out: at most 64 MiB a file"),
 }

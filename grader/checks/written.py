@@ -115,7 +115,8 @@ def judge(params: Params, seen: Seen, context: Context) -> Finding | Pending:
         return Pending(reason="A person grades this.", detail=notes, work=work)
     written, given = ([line for line, _, _ in _lines(c)] for c in (seen.cells, context.template))
     new = _new_words(written, given) if _adds_lines(written, given) else Work()
-    if seen.writeup and all(map(seen.writeup.may_hold, _names(params, seen))):
+    names, form = _names(params, seen), seen.given_writeup
+    if seen.writeup and all(seen.writeup.may_hold(name, form) for name in names):
         reason = f"{nothing.says} It may be elsewhere in the write-up: a person looks."
         # No text: what was decided holds for this submission alone.
         unplaced = "\n\n".join(filter(None, [new.text, seen.writeup.unplaced]))

@@ -22,8 +22,8 @@ MAX_ENTRIES = 20_000
 LITTER = frozenset(
     ("__pycache__", "__MACOSX", "node_modules", "site-packages", "Thumbs.db", "desktop.ini")
 )
-#: Compiled files, and notebooks: those that are asked for are read as such.
-OTHERS = (".pyc", ".ipynb")
+#: Made anew whenever the code runs.
+COMPILED = ".pyc"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class Listed:
 
 
 def list_files(root: Path, ours: Sequence[str]) -> Listed:
-    """Find all files below a folder, without hidden ones, litter, notebooks and links.
+    """Find all files below a folder, without hidden ones, litter and links.
 
     Args:
         root: The student's folder.
@@ -83,7 +83,7 @@ def list_files(root: Path, ours: Sequence[str]) -> Listed:
 
 
 def read_files(root: Path, found: Listed, needed: Sequence[str]) -> tuple[File, ...]:
-    """Read the files that fit; those that are needed come first.
+    """Read the files that fit; those that are needed come first, spare notebooks last.
 
     Args:
         root: The student's folder.
@@ -95,7 +95,7 @@ def read_files(root: Path, found: Listed, needed: Sequence[str]) -> tuple[File, 
     """
     files: dict[str, File] = {}
     room = MAX_TOTAL_MIB * MIB
-    for path in sorted(found.sizes, key=lambda path: (path not in needed, path)):
+    for path in sorted(found.sizes, key=lambda p: (p not in needed, p.endswith(".ipynb"), p)):
         too_large = f"at most {MAX_FILE_MIB} MiB a file and {MAX_TOTAL_MIB} in all are taken"
         why = "" if found.sizes[path] <= min(MAX_FILE_MIB * MIB, room) else too_large
         if len(files) >= MAX_FILES:
@@ -129,7 +129,7 @@ def _entries(
                 yield path, entry
             elif not (inner / "pyvenv.cfg").exists():
                 yield from _entries(inner, f"{path}/", ours)
-        elif not entry.name.endswith(OTHERS) or entry.is_symlink():
+        elif not entry.name.endswith(COMPILED) or entry.is_symlink():
             yield path, entry
 
 

@@ -62,7 +62,7 @@ class Handed:
         """Ids of the students: names of the sub-folders that are not hidden, in order.
 
         Raises:
-            InputError: two names differ only in how their letters are encoded.
+            InputError: two names differ only in how letters are encoded, or in what nobody sees.
         """
         return list(self._names)
 
@@ -89,14 +89,23 @@ class Handed:
     def _names(self) -> dict[str, str]:
         """Folder names by id: the id is the name in one agreed encoding (Unicode NFC)."""
         names: dict[str, str] = {}
+        seen: set[str] = set()
         for path in sorted(self.folder.iterdir()):
             if not path.is_dir() or path.name.startswith("."):
                 continue
             student = unicodedata.normalize("NFC", path.name)
-            if student in names:
-                raise InputError(f"{self.folder}: expected one folder named {student!r}, found two")
+            shown = _shown(student)
+            if shown in seen:
+                raise InputError(f"{self.folder}: expected one folder named {shown!r}, found two")
+            seen.add(shown)
             names[student] = path.name
         return names
+
+
+def _shown(student: str) -> str:
+    """A name as a table has it: single blanks, and one mark for whatever cannot be seen."""
+    blanks = " ".join(student.split())
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in blanks)
 
 
 def read_submission(
@@ -143,6 +152,8 @@ def _read(folder: Path, slug: str, layout: Layout, notebook: str) -> Submission 
         return None
     listed = list_files(root, layout.ours)
     asked = find_asked(root, names, usual, layout=layout, listed=listed, notebook=notebook)
+    for name in asked.notebooks.values():
+        listed.sizes.pop(name, None)  # read as what they are
     files = read_files(root, listed, list(asked.modules.values()))
     taken = _cells(root, asked, layout)
     sources = {file.path: file.data for file in files}

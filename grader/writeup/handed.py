@@ -1,38 +1,80 @@
 """Which of a student's files may hold theory: those that are read, and those that a person opens.
 
 A file that nobody can read costs no points: as long as one is there, a missing answer is left to a
-person. So this list would rather be too long than too short.
+person. So what may hold no theory is listed here, and not what may.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from grader.submission import File
 
+#: Texts without any markup.
+PLAIN = (".txt", ".text")
 #: What is read, by suffix; the first of a stem counts, because it says most.
-READ = (".tex", ".md", ".pdf", ".txt")
-#: What is not read, by suffix, in words.
-UNREAD = {
-    **dict.fromkeys((".doc", ".docx", ".docm"), "a Word file"),
-    **dict.fromkeys((".odt", ".odp", ".fodt"), "an OpenDocument file"),
-    **dict.fromkeys((".rtf", ".pages", ".wpd", ".xps", ".djvu", ".epub", ".ps"), "a document"),
-    **dict.fromkeys((".ppt", ".pptx", ".key", ".one", ".gdoc"), "a document"),
-    **dict.fromkeys((".xls", ".xlsx", ".ods", ".numbers"), "a spreadsheet"),
-    **dict.fromkeys((".html", ".htm", ".mhtml"), "a web page"),
-    **dict.fromkeys((".jpg", ".jpeg", ".jfif", ".png", ".gif", ".bmp", ".webp"), "a picture"),
-    **dict.fromkeys((".heic", ".heif", ".avif", ".tif", ".tiff", ".svg", ".eps"), "a picture"),
-    **dict.fromkeys((".zip", ".rar", ".7z", ".tar", ".gz", ".tgz", ".bz2", ".xz"), "an archive"),
-}
+READ = (".tex", ".md", ".markdown", ".rmd", ".qmd", ".rst", ".org", ".pdf", *PLAIN)
+#: Code and data: nobody writes theory in them.
+DATA = frozenset(
+    (
+        *(".py", ".pyi", ".pyx", ".sh", ".bat", ".ps1", ".c", ".h", ".cc", ".cpp", ".cu", ".so"),
+        *(".js", ".css", ".json", ".jsonl", ".yaml", ".yml", ".toml", ".cfg", ".ini", ".xml"),
+        *(".npy", ".npz", ".mat", ".pkl", ".pickle", ".joblib", ".h5", ".hdf5", ".parquet"),
+        *(".feather", ".arrow", ".db", ".sqlite", ".pt", ".pth", ".ckpt", ".safetensors", ".onnx"),
+        *(".bin", ".model", ".vocab", ".pb", ".index", ".log", ".lock"),
+    )
+)
+#: Tables and archives, which are data where the code names them.
+PERHAPS_DATA = frozenset(
+    (".csv", ".tsv", ".xls", ".xlsx", ".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", *PLAIN)
+)
 #: A file of this name is the write-up, whatever lies beside it.
 NAMED = ("writeup", "write-up", "write_up")
-#: Texts that are about other files.
-ABOUT = ("readme", "requirements", "license", "licence")
+#: Texts about other files, unless they answer a question.
+ABOUT = ("readme", "requirements", "license", "licence", "makefile")
+ABOUT_SUFFIXES = (".md", *PLAIN, "")
 #: Files that are read; what is beyond them is left to a person.
 MAX_FILES = 5
+
+
+_COMMENT = re.compile(r"#[^\n]*")
+_QUOTED = re.compile(r"[\"'/\\]([^\"'/\\\n]{1,200})(?=[\"'])")
+_SHELL = re.compile(r"^[ \t]{0,40}[!%]([^\n]{0,400})", re.MULTILINE)
+_WRITING = re.compile(r"(?:save|write)\w{0,20}\(\s{0,99}+([^\n]{0,200})")
+
+
+class Code:
+    """What tells data from theory: files that the code works with, and those a rubric asks for.
+
+    Args:
+        source: What the code cells hold.
+        asked: Stems of files that a rubric asks for.
+    """
+
+    def __init__(self, source: str, asked: Collection[str]) -> None:
+        """Look through the code once."""
+        code = _COMMENT.sub("", source)
+        shell = (token for line in _SHELL.findall(code) for token in re.findall(r"[\w.-]+", line))
+        self._named = {*_QUOTED.findall(code), *shell}
+        self._written = {n for call in _WRITING.findall(code) for n in _QUOTED.findall(call)}
+        self._asked = asked
+
+    def works_with(self, path: str) -> bool:
+        """Whether a file is code or data.
+
+        Tables, archives and plain texts are where the code names them. Of anything else the code
+        may show what a student drew, so that it is data only where it is saved.
+        """
+        ending, name = suffix(path), path.rpartition("/")[2]
+        if stem(path) in NAMED:
+            return False
+        if ending in PERHAPS_DATA:
+            return stem(path) in self._asked or name in self._named
+        markup = ending in READ and ending != ".pdf"
+        return ending in DATA or (name in self._written and not markup)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,31 +92,33 @@ def choose(files: Sequence[File], left_out: Iterable[tuple[str, str]] = ()) -> C
     Of `theory.tex` and `theory.pdf` only the first is read.
 
     Args:
-        files: All that was handed in beside the notebook.
-        left_out: Paths of what was not taken, each with why.
+        files: All that was handed in and may be theory.
+        left_out: Paths of what was not taken and may be theory, each with why.
     """
-    prose = [file for file in files if suffix(file.path) in READ and stem(file.path) not in ABOUT]
+    prose = [file for file in files if suffix(file.path) in READ]
     named = [file for file in prose if stem(file.path) in NAMED]
     first: dict[str, File] = {}
     for file in sorted(named or prose, key=lambda file: READ.index(suffix(file.path))):
         first.setdefault(_document(file.path), file)
     read = sorted(first.values(), key=lambda file: file.path)
-    why = f"was not read, because {named[0].path} is there" if named else ""
     return Chosen(
         read=tuple(read[:MAX_FILES]),
         unread=(
             *((file.path, "was not read: too many files") for file in read[MAX_FILES:]),
-            *((file.path, why) for file in prose if named and _document(file.path) not in first),
-            *_unreadable(files, first),
-            *((path, f"was left out: {why}") for path, why in left_out if _may_be(path)),
+            *((file.path, _why(file, first, named)) for file in files if file not in read),
+            *((path, f"was left out: {why}") for path, why in left_out),
         ),
     )
 
 
-def names(code: str, path: str) -> bool:
-    """Whether code names a file, as what works with it does."""
-    name = path.rpartition("/")[2]
-    return re.search(rf"(?<![\w.-]){re.escape(name)}(?!\w)", code) is not None
+def _why(file: File, first: dict[str, File], named: Sequence[File]) -> str:
+    """Why a file is not read."""
+    ending = suffix(file.path)
+    if ending not in READ:
+        kind = f"a {ending} file" if ending else "a file without an ending"
+        return f"is {kind}, which is not read: a person opens it"
+    beside = first.get(_document(file.path)) or named[0]
+    return f"was not read, because {beside.path} is there"
 
 
 def suffix(path: str) -> str:
@@ -89,22 +133,5 @@ def stem(path: str) -> str:
 
 def _document(path: str) -> str:
     """What the forms of one document have in common; a plain text is a document of its own."""
-    plain = suffix(path) == ".txt"
+    plain = suffix(path) in PLAIN
     return path.casefold() if plain else os.path.splitext(path)[0].casefold()
-
-
-def _unreadable(files: Sequence[File], read: dict[str, File]) -> Iterator[tuple[str, str]]:
-    """Files that no machine reads, but those of which the PDF is there, and why."""
-    for file in files:
-        kind = UNREAD.get(suffix(file.path), "")
-        known = kind or (suffix(file.path) not in READ and stem(file.path) in NAMED)
-        alike = read.get(_document(file.path))
-        made = alike is not None and suffix(alike.path) == ".pdf" and kind != "a picture"
-        if known and not made:
-            yield file.path, f"is {kind or 'a file'}, which is not read: a person opens it"
-
-
-def _may_be(path: str) -> bool:
-    """Whether something that was left out may hold theory; a folder has no suffix."""
-    ending = suffix(path)
-    return ending in (*READ, *UNREAD, "") or stem(path) in NAMED

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from grader.writeup.lines import MAX_LABEL_CHARS, Document, Line, decoded
 
@@ -24,6 +24,10 @@ _ITEM = re.compile(r"\s*\\item\b\s*")
 _COUNTED = re.compile(r"\s*\\(question|part|subpart)\b(?!\s*\{)\s*(?:\[[^\[\]]*\])?\s*")
 _LIST = re.compile(
     r"\\(begin|end)\s*\{(enumerate|itemize|description|parts|subparts|questions)\*?\}"
+)
+_PICTURE = re.compile(r"\\include(?:graphics|svg)\b")
+_OTHER_FILE = re.compile(
+    r"\\(?:(?:sub)?(?:input|include|import)|subfile|includepdf|verbatiminput|lstinputlisting)\b"
 )
 _COMMAND = re.compile(r"\\(?:[A-Za-z]+\*?|.)\s?")
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
@@ -67,10 +71,13 @@ def read_latex(data: bytes) -> Document:
     r"""Read a LaTeX file; what stands before `\begin{document}` is no answer."""
     text, notes = decoded(data)
     begin = _BEGIN.search(text)
-    counters, lines = _Counters(), []
+    counters, lines, partial = _Counters(), [], bool(notes)
     for line in (text[begin.end() :] if begin else text).splitlines():
-        lines.append(_line(_COMMENT.sub("", line), line, counters))
-    return Document(lines=tuple(lines), notes=notes)
+        code = _COMMENT.sub("", line)
+        partial = partial or _OTHER_FILE.search(code) is not None
+        read = _line(code, line, counters)
+        lines.append(replace(read, picture=True) if _PICTURE.search(code) else read)
+    return Document(lines=tuple(lines), notes=notes, partial=partial)
 
 
 def _line(code: str, line: str, counters: _Counters) -> Line:
@@ -84,6 +91,8 @@ def _line(code: str, line: str, counters: _Counters) -> Line:
         return Line(line, labels=counters.counted(counted[1]), heading=True, counted=True)
     if item:
         return _item(line, start[item.end() :], counters)
+    if _PICTURE.match(start.lstrip()) or _OTHER_FILE.match(start.lstrip()):
+        return Line(line)  # the name of a file is no heading: `1b.png`
     return Line(line, labels=(_plain(start),), heading=_BOLD.match(start) is not None)
 
 

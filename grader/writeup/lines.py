@@ -24,6 +24,8 @@ class Line:
     """Whether markup makes it a heading."""
     counted: bool = False
     """Whether a label is no part of the text that follows it: of an item, or counted by LaTeX."""
+    picture: bool = False
+    """Whether it shows a picture."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +37,8 @@ class Document:
     """Why there is no text, in words that follow the file's name; empty if there is."""
     notes: tuple[str, ...] = ()
     """What was left out or could not be read, likewise."""
+    partial: bool = False
+    """Whether there may be more in it than its lines, such as pictures or other files."""
     hurried: bool = False
     """Whether the clock ended the reading: a machine that is less busy may read more."""
 

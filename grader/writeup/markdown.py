@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from itertools import pairwise
 
 from grader.writeup.lines import MAX_LABEL_CHARS, Document, Line, decoded
@@ -12,6 +13,12 @@ _HASHES = re.compile(r" {0,3}#{1,6}(?=[\s\dA-Za-z(])")
 _UNDERLINE = re.compile(r" {0,3}(=+|-+)\s*")
 _BOLD = re.compile(r"(\*\*\*?|___?)(?=\S)")
 _TAG = re.compile(r"<(/?)(h[1-6]|b|strong|u|p|center|div)\b[^<>]{0,60}>", re.IGNORECASE)
+#: Also in reStructuredText, Org and R's Markdown.
+_PICTURE = re.compile(
+    r"!\[|\[\[|<(?:img|svg|embed|object|iframe)\b|include_?graphics"
+    r"|\.\. (?:image|figure|include)::",
+    re.IGNORECASE,
+)
 _BULLET = re.compile(r"[>\s]*(?:[-*+]\s+|\$+\s*|\\\(|\\\[)*")
 
 
@@ -30,7 +37,8 @@ def read_markdown(data: bytes) -> Document:
             lines.append(Line(line))
         else:
             lines.append(_line(line, following))
-    return Document(lines=tuple(lines), notes=notes)
+    lines = [replace(n, picture=True) if _PICTURE.search(n.text) else n for n in lines]
+    return Document(lines=tuple(lines), notes=notes, partial=bool(notes))
 
 
 def _line(line: str, following: str) -> Line:

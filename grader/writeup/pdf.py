@@ -67,7 +67,8 @@ def _document(pages: dict[int, list[str]], problem: str, notes: list[str]) -> Do
         notes.append(
             "many of its letters cannot be read, because its fonts do not say what they are"
         )
-    return Document(lines=tuple(_capped(pages)), notes=tuple(notes))
+    # Any page may show pictures or handwriting beside its text.
+    return Document(lines=tuple(_capped(pages)), notes=tuple(notes), partial=True)
 
 
 def _capped(pages: dict[int, list[str]]) -> Iterator[Line]:

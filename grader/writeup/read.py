@@ -5,13 +5,24 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from grader.submission import File
-from grader.writeup.handed import Chosen, choose, names, stem, suffix
+from grader.writeup.handed import (
+    ABOUT,
+    ABOUT_SUFFIXES,
+    PLAIN,
+    READ,
+    Chosen,
+    Code,
+    choose,
+    stem,
+    suffix,
+)
 from grader.writeup.latex import read_latex
 from grader.writeup.lines import Document, Line
 from grader.writeup.markdown import read_markdown
@@ -20,13 +31,12 @@ from grader.writeup.split import Split, split
 
 #: How a file is read, by suffix.
 READERS: dict[str, Callable[[bytes], Document]] = {
+    **dict.fromkeys(READ, read_markdown),
     ".tex": read_latex,
-    ".md": read_markdown,
     ".pdf": read_pdf,
-    ".txt": read_markdown,
 }
 #: Of what is kept of a PDF; another version is read anew.
-VERSION = 2
+VERSION = 3
 #: Files that are named; of the others it is said how many they are.
 MOST_NAMED = 5
 
@@ -48,6 +58,14 @@ class Part:
     split: Split
     problem: str = ""
     """Why there is no text; empty if there is."""
+    partial: bool = False
+    """Whether there may be more in it than its lines."""
+
+    @property
+    def lines(self) -> Iterator[Line]:
+        """All lines but empty ones."""
+        groups = (self.split.unplaced, *self.sections)
+        return (line for lines in groups for line in lines if line.text.strip())
 
     @property
     def sections(self) -> tuple[tuple[Line, ...], ...]:
@@ -70,16 +88,33 @@ class WriteUp:
 
     @property
     def unread(self) -> bool:
-        """Whether a file holds nothing that a machine could read."""
-        return any(part.problem for part in self.parts)
+        """Whether a file may hold what no machine could read."""
+        return any(part.problem or part.partial for part in self.parts)
 
-    def may_hold(self, question: str) -> bool:
-        """Whether an answer may be in it that was not found: no heading, or a file unread.
+    def may_hold(self, question: str, given: WriteUp | None = None) -> bool:
+        """Whether an answer may be in it that was not found.
 
-        Students name questions in ways that nobody has thought of; a person looks once too often.
+        It may be in what is not read, in a picture, or in words without a heading: students name
+        questions in ways that nobody has thought of. A person looks once too often.
+
+        Args:
+            question: Its id or heading.
+            given: What students were given to write in: what stands there as well is no answer.
         """
-        words = self.unplaced or any(_text(lines) for p in self.parts for lines in p.sections)
-        return self.unread or (self.section(question) is None and bool(words))
+        own = list(self._beyond(given))
+        shown = any(line.picture for line in own)
+        return self.unread or shown or (bool(own) and self.section(question) is None)
+
+    def _beyond(self, given: WriteUp | None) -> Iterator[Line]:
+        """The lines that students were not given, a line as often as they have it more often."""
+        theirs = [line for part in given.parts for line in part.lines] if given else []
+        known = Counter(line.text.strip() for line in theirs)
+        for line in (line for part in self.parts for line in part.lines):
+            text = line.text.strip()
+            if known[text]:
+                known[text] -= 1
+            else:
+                yield line
 
     def section(self, question: str) -> Section | None:
         """What stands under a question, with words or without; None without such a heading."""
@@ -123,9 +158,8 @@ class WriteUps:
         Args:
             files: All that was handed in beside the notebook.
             questions: Ids and headings that it may be split by.
-            code: Source of the notebook: a plain text that it names and that names no question
-                is data.
-            data: Stems of plain texts that are data likewise.
+            code: Source of the notebook: files that it works with are no theory.
+            data: Stems of tables and plain texts that are data likewise.
             left_out: Paths of what was handed in and not taken, each with why.
 
         Raises:
@@ -133,8 +167,9 @@ class WriteUps:
         """
         key = (tuple(files), tuple(questions), code, tuple(data), tuple(left_out))
         if self._last[0] != key:
-            prose = [file for file in files if not _is_data(file, code, data, questions)]
-            chosen = choose(prose, left_out)
+            known = Code(code, data)
+            maybe = [file for file in files if not _is_other(file, known, questions)]
+            chosen = choose(maybe, [one for one in left_out if not known.works_with(one[0])])
             some = chosen.read or chosen.unread
             self._last = (key, self._read(chosen, questions) if some else None)
         return self._last[1]
@@ -146,7 +181,7 @@ class WriteUps:
             said = [document.problem] if document.problem else list(document.notes)
             notes += [f"{file.path} {one}." for one in said]
             divided = split(document.lines, questions)
-            parts.append(Part(file.path, divided, document.problem))
+            parts.append(Part(file.path, divided, document.problem, document.partial))
         parts += [Part(path, Split({}, ()), why) for path, why in chosen.unread]
         notes += [f"{path} {why}." for path, why in chosen.unread[:MOST_NAMED]]
         more = len(chosen.unread) - MOST_NAMED
@@ -167,11 +202,14 @@ class WriteUps:
         return document
 
 
-def _is_data(file: File, code: str, data: Collection[str], questions: Sequence[str]) -> bool:
-    """Whether a plain text is what the notebook works with, and no answer to a question."""
-    if suffix(file.path) != ".txt" or not (stem(file.path) in data or names(code, file.path)):
+def _is_other(file: File, code: Code, questions: Sequence[str]) -> bool:
+    """Whether a file is no theory; a plain text that answers a question is, whatever its name."""
+    ending = suffix(file.path)
+    about = stem(file.path) in ABOUT and ending in ABOUT_SUFFIXES
+    if not (about or code.works_with(file.path)):
         return False
-    return not split(read_markdown(file.data).lines, questions).sections
+    text = about or ending in PLAIN
+    return not (text and split(read_markdown(file.data).lines, questions).sections)
 
 
 def _listed(found: Sequence[str]) -> str:
@@ -202,7 +240,10 @@ def _keep(path: Path, text: str) -> None:
 def _from_json(text: str) -> Document:
     told = json.loads(text)
     return Document(
-        lines=tuple(_lines(told["lines"])), problem=told["problem"], notes=tuple(told["notes"])
+        lines=tuple(_lines(told["lines"])),
+        problem=told["problem"],
+        notes=tuple(told["notes"]),
+        partial=told["partial"],
     )
 
 
