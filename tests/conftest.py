@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,7 +28,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Collect results where a table is asked for."""
+    """Let tests interrupt what they start; collect results where a table is asked for."""
+    # Whoever starts tests in the background of a script hands on an ignored Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     write, check = config.getoption("--attacks-table"), config.getoption("--check-attacks-table")
     if write or check:
         config.pluginmanager.register(AttackTable(write, check))
