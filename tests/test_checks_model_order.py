@@ -50,6 +50,13 @@ class Norm(nn.Module):
     def forward(self, x):
         return x * self.scale + self.shift
 
+class Cell(nn.Module):
+    def __init__(self, d):
+        super().__init__()
+        self.i2h, self.h2h = nn.Linear(d, d), nn.Linear(d, d, bias=False)
+    def forward(self, x, h):
+        return torch.tanh(self.i2h(x) + self.h2h(h))
+
 class Normed(nn.Module):
     def __init__(self, d):
         super().__init__()
@@ -243,3 +250,20 @@ def test_of_many_orders_names_that_are_ours_and_blocks_alike_come_first() -> Non
     blocks = tried(" ".join(names.format(n) for n in "01"), " ".join(f"{n}.w" for n in "abcdef"))
     assert (blocks.all, len(blocks.tried)) == (False, 6)
     assert [*blocks.tried[1].values()] == ["0.q.w", "0.v.w", "0.k.w", "1.q.w", "1.v.w", "1.k.w"]
+
+
+class Cell(nn.Module):
+    """The same, with the bias in the other of two layers that are added up."""
+
+    def __init__(self, d: int) -> None:
+        super().__init__()
+        self.hid, self.inp = nn.Linear(d, d), nn.Linear(d, d, bias=False)
+
+    def forward(self, x: torch.Tensor, h: torch.Tensor) -> torch.Tensor:
+        return torch.tanh(self.inp(x) + self.hid(h))
+
+
+def test_a_bias_in_the_other_of_two_layers_is_left_to_a_person(ask: Asker) -> None:
+    inputs = [{"x": "normal(2, 4)", "h": "normal(2, 4)"}]
+    found = ask("model", "Cell", build={"d": 4}, inputs=inputs).judge(Cell=Cell)
+    assert isinstance(found, Pending)

@@ -203,10 +203,18 @@ def test_code_that_is_not_run_is_left_to_a_person(wanted: dict[str, Any]) -> Non
     )
 
 
-def test_code_that_is_not_run_may_not_use_what_is_forbidden_either() -> None:
+def test_what_is_forbidden_in_code_that_is_not_run_is_left_to_a_person() -> None:
     cell = replace(code("y = F.softmax(x)"), left_out="tagged train")
     found = judge("source", {"of": {"avoids": ["F.softmax"]}}, seen_of(None, cell))
-    assert says(found) == (0.0, "The code uses F.softmax.")
+    assert found == Pending(
+        reason="F.softmax stands only in a cell that is not run at grading: a person looks."
+    )
+
+
+def test_endless_chains_of_attributes_are_read_from_their_end() -> None:
+    chain = code("x" + ".a" * 800 + ".nn.Linear()")
+    found = judge("source", {"of": {"uses": ["nn.Linear"]}}, seen_of(None, chain))
+    assert says(found) == (1.0, "The code is as asked.")
 
 
 WRITTEN = {"of": {"under": "2c"}}

@@ -291,10 +291,12 @@ def test_a_module_elsewhere_is_taken_and_named(tmp_path: Path) -> None:
 
 COPIES = {
     "in its place": (("src/model.py", "model.py", "old/src/model.py"), "src/model.py"),
-    "at the top": (("model.py", "old/src/model.py", "old/model.py"), "model.py"),
+    "at the top": (("model.py", "a/old/model.py", "old/model.py"), "model.py"),
+    "stub or work": (("model.py", "work/src/model.py"), ""),
     "in a folder": (("hw/src/model.py", "hw/old/model.py"), "hw/src/model.py"),
     "two alike": (("new/src/model.py", "old/src/model.py", "a/b/model.py"), ""),
-    "two ways": (("new/src/model.py", "old/model.py"), ""),
+    "two ways": (("new/src/model.py", "old/model.py"), "new/src/model.py"),
+    "two of one depth": (("new/model.py", "old/model.py"), ""),
 }
 
 

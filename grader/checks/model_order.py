@@ -61,7 +61,24 @@ def orders(reply: Reply, weights: Weights | None) -> Orders:
     every = _orders(weights, known, unknown, _layer)
     likely = _orders(weights, known, [], _kind) or [] if every is None else every
     different = {tuple(one.values()): one for one in (ours, _by_names(weights, theirs), *likely)}
-    return Orders(tried=[*different.values()], all=every is not None)
+    whole = every is not None and not _may_trade(weights)
+    return Orders(tried=[*different.values()], all=whole)
+
+
+def _may_trade(weights: Weights) -> bool:
+    """Whether layers of unlike shapes hold matrices of one shape, which may be swapped alone.
+
+    A bias serves as well in the other of two layers whose outputs are added up.
+    """
+    layers = _grouped(weights, _layer)
+    shapes = {
+        name: tuple(weights[one].shape for one in names)
+        for names in layers.values()
+        for name in names
+    }
+    matrices = [name for name in weights if len(weights[name].shape) > 1]
+    alike = _grouped(matrices, lambda name: weights[name].shape)
+    return any(len({shapes[name] for name in names}) > 1 for names in alike.values())
 
 
 def asked_in(request: Request, order: Order) -> Request:

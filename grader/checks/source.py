@@ -10,6 +10,9 @@ from grader.rubric.model import CheckParams, Strict
 from grader.submission import Cell, CellKind
 from grader.verdict import Finding, Pending
 
+#: So many parts of a dotted name are read, from its end: chains of attributes may be endless.
+MOST_DOTS = 10
+
 
 class Wanted(Strict):
     """Names as they are written: `softmax`, `F.softmax`, `nn.MultiheadAttention`."""
@@ -69,23 +72,29 @@ def judge(params: Params, seen: Seen, context: Context) -> Finding | Pending:
     What stands only in cells that are not run has shown nothing, and may be right: a person looks.
     """
     code = [cell for cell in seen.cells if cell.kind is CellKind.CODE]
-    lacks = _lacks(params.of, code)
-    names, _ = _names(code)
-    unwanted = [name for name in params.of.avoids if _mentions(names, name)]
+    run = _names([cell for cell in code if not cell.left_out])
+    left_out = _names([cell for cell in code if cell.left_out])
+    every = run[0] | left_out[0], run[1] | left_out[1]
+    lacks = _lacks(params.of, *every)
+    unwanted = _unwanted(params.of, run[0])
     if lacks or unwanted:
         says = [f"The code lacks {', '.join(lacks)}."] if lacks else []
         says += [f"The code uses {', '.join(unwanted)}."] if unwanted else []
         return Finding(credit=0.0, says=" ".join(says))
-    unseen = _lacks(params.of, [cell for cell in code if not cell.left_out])
+    unseen = _lacks(params.of, *run) + _unwanted(params.of, left_out[0])
     if unseen:
         where = "only in a cell that is not run at grading"
         return Pending(reason=f"{', '.join(unseen)} stands {where}: a person looks.")
     return Finding(credit=1.0, says="The code is as asked.")
 
 
-def _lacks(wanted: Wanted, code: Sequence[Cell]) -> list[str]:
-    """Names that are asked for, and that these cells do not use or define."""
-    names, defined = _names(code)
+def _unwanted(wanted: Wanted, names: set[str]) -> list[str]:
+    """Names that are to be avoided, and that are mentioned."""
+    return [name for name in wanted.avoids if _mentions(names, name)]
+
+
+def _lacks(wanted: Wanted, names: set[str], defined: set[str]) -> list[str]:
+    """Names that are asked for, and that are not used or defined."""
     unused = [name for name in wanted.uses if not _mentions(names, name)]
     return unused + [name for name in wanted.defines if name not in defined]
 
@@ -119,9 +128,9 @@ def _names(code: Sequence[Cell]) -> tuple[set[str], set[str]]:
 
 
 def _dotted(node: ast.expr) -> str:
-    """A dotted name, in a loop: a chain of any length is one. What is no name stays empty."""
+    """The end of a dotted name, in a loop: a chain may be long. What is no name stays empty."""
     parts: list[str] = []
-    while isinstance(node, ast.Attribute):
+    while isinstance(node, ast.Attribute) and len(parts) < MOST_DOTS:
         parts.append(node.attr)
         node = node.value
     parts.append(node.id if isinstance(node, ast.Name) else "")

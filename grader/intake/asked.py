@@ -104,7 +104,7 @@ def _is_notebook(name: str) -> bool:
 def _with_lone_notebook(names: Sequence[str], root: Path) -> list[str]:
     """The names in a folder, and the one notebook one level below if none lies in it itself."""
     inner = [path for path in sorted(root.glob("*/*.ipynb")) if _is_own(path)]
-    if any(name.endswith(".ipynb") for name in names) or len(inner) != 1:
+    if any(map(_is_notebook, names)) or len(inner) != 1:
         return list(names)
     return [*names, inner[0].relative_to(root).as_posix()]
 
@@ -130,15 +130,17 @@ def _notebooks(wanted: Sequence[str], names: Sequence[str]) -> _Found:
 
 
 def _modules(wanted: Sequence[str], listed: Listed) -> _Found:
-    """Where the asked modules lie; of those that lie elsewhere, the shallowest is taken."""
+    """Where the asked modules lie; of those that lie elsewhere, the shallowest is taken.
+
+    Where a copy in a folder of the asked name lies deeper, neither is.
+    """
     found = _Found({path: path for path in wanted if path in listed.sizes})
     for path in wanted:
         alike = [at for at in listed.sizes if _name(at) == _name(path)]
         alike = [at for at in alike if at not in found.there.values()]
         if path in found.there or not alike:
             continue
-        depth = min(_folders(at, path) for at in alike)
-        best = [at for at in alike if _folders(at, path) == depth]
+        best = _likeliest(alike, path)
         if len(best) == 1:
             found.there[path] = best[0]
         else:
@@ -147,6 +149,15 @@ def _modules(wanted: Sequence[str], listed: Listed) -> _Found:
     return _Found(
         {path: found.there[path] for path in wanted if path in found.there}, found.doubtful
     )
+
+
+def _likeliest(alike: Sequence[str], path: str) -> list[str]:
+    """The shallowest, of several those in a folder of the asked name; or whatever may be meant."""
+    depth = min(_folders(at, path) for at in alike)
+    shallow = [at for at in alike if _folders(at, path) == depth]
+    in_place = [at for at in alike if at.endswith(f"/{path}")]
+    both = [at for at in shallow if at in in_place]
+    return both or (shallow if not in_place else [*shallow, *in_place])
 
 
 def _name(path: str) -> str:
