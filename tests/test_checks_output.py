@@ -75,6 +75,9 @@ def test_rounding_for_print_costs_nothing(text: str, credit: float, context: Con
         ("acc 92. %", 91.67, 1.0),
         ("acc 91 %", 91.67, 0.0),
         ("acc 92 %", 91, 0.0),
+        ("acc 9.5e+01 %", 95.3, 1.0),
+        ("acc 1e+02 %", 95.3, 1.0),
+        ("acc 1e+02 %", 42, 0.0),
         ("acc 9 %", 8.6, 0.0),
         ("acc -92 %", -91.67, 1.0),
         ("acc 1,235 %", 1234.56, 1.0),
@@ -149,6 +152,11 @@ def test_a_reference_that_holds_no_number_is_our_fault(context: Context) -> None
         judged(context, "acc 5 6", of="acc {} {}", reference="share")
 
 
+def test_a_stated_tolerance_leaves_no_room_for_rounding(context: Context) -> None:
+    assert said(judged(context, "acc 11", of="acc {}", equals=10.6))[0] == 1
+    assert said(judged(context, "acc 11", of="acc {}", equals=10.6, atol=0.01, rtol=0))[0] == 0
+
+
 WRONG: dict[str, dict[str, Any]] = {
     "no number": {"of": "acc", "equals": 5},
     "too few numbers": {"of": "{} {}", "equals": 5},
@@ -171,6 +179,8 @@ ENDLESS = {
     "dots": "1." * 32000,
     "thousands": "1,111" * 13000,
     "starts of tensors": "tensor(" * 9000,
+    "tensors without an end": "tensor(1,a=" * 6000,
+    "thousands without an end": "111," * 16000 + "1111",
     "exponents": "1e" * 30000,
     "a huge exponent": "loss 1e" + "9" * 60000 + " acc 0.5e999",
 }

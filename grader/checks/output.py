@@ -17,13 +17,13 @@ from grader.values import Tensor, Value
 from grader.verdict import Finding
 
 #: Thousands with commas, to be tried before digits alone.
-THOUSANDS = r"\d{1,3}(?:,\d{3})++(?!\d)(?:\.\d++)?|"
+THOUSANDS = r"\d{1,3}(?:,\d{3}){1,6}+(?!\d)(?:\.\d++)?|"
 MAX_EXPONENT = 300
 #: Halves are rounded either way, and decimal halves are not exact in binary.
 ROUNDING_SLACK = 1 + 1e-6
 #: From here on a number may be printed as a whole one: 92 for 91.67, but not 1 for 0.67.
 LEAST_ROUNDED = 10
-DECIMALS = re.compile(r"\.(\d+)(?:e([-+]?\d+))?", re.IGNORECASE)
+DECIMALS = re.compile(r"(?:\.(\d+))?e([-+]?\d+)|\.(\d+)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +97,10 @@ def requests(params: Params, context: Context, check_id: str) -> dict[str, Reque
 
 def form(params: Params, seen: Seen, context: Context) -> Finding | None:
     """Whether such a line was printed at all."""
-    if _printed(params, seen):
-        return None
+    return None if _printed(params, seen) else _nothing(params)
+
+
+def _nothing(params: Params) -> Finding:
     return Finding(credit=0.0, says=f"Nothing printed reads {params.of!r}.", answered=False)
 
 
@@ -114,10 +116,9 @@ def answers(params: Params, asked: Mapping[str, Request], context: Context, chec
 def judge(params: Params, seen: Seen, context: Context) -> Finding:
     """Give full credit when one of the printed lines holds the right numbers."""
     expected = _expected(params, context)  # the reference first: its failure is nobody's fault
-    nothing = form(params, seen, context)
-    if nothing:
-        return nothing
     printed = _printed(params, seen)
+    if not printed:
+        return _nothing(params)
     if any(_is_right(params, numbers, expected) for numbers in printed):
         return Finding(credit=1.0, says="The printed numbers are right.")
     last = ", ".join(f"{number.value:.6g}" for number in printed[-1])
@@ -163,7 +164,7 @@ def _number_pattern(thousands: str) -> str:
         rf"|(?>{thousands}\d++\.?+\d*+|\.\d++)(?:e[-+]?\d{{1,3}}+)?))"
     )
     # Also as torch prints it: tensor(0.25, grad_fn=<MeanBackward0>).
-    return rf"(?:tensor\(({digits})(?:, ?[a-z_]++=[^\s,)]*+)*+\)|({digits}))"
+    return rf"(?:tensor\(({digits})(?:, ?[a-z_]{{1,20}}+=[^\s,)]{{0,80}}+){{0,4}}+\)|({digits}))"
 
 
 def _pattern(written: str, number: str) -> str:
@@ -182,7 +183,9 @@ def _pattern(written: str, number: str) -> str:
 def _number(text: str) -> Printed:
     whole = text.lstrip("+-\u2212").replace(",", "").removesuffix(".").isdigit()
     decimals = DECIMALS.search(text)
-    last = int(decimals[2] or 0) - len(decimals[1]) if decimals else -MAX_EXPONENT
+    last = -MAX_EXPONENT
+    if decimals:
+        last = int(decimals[2] or 0) - len(decimals[1] or decimals[3] or "")
     rounding = 0.5 if whole else 0.5 * 10.0 ** max(-MAX_EXPONENT, min(last, MAX_EXPONENT))
     return Printed(float(text.replace(",", "").replace("\u2212", "-")), rounding, whole)
 
@@ -228,7 +231,7 @@ def _is_right(params: Params, numbers: Sequence[Printed], expected: Sequence[flo
 def _same(params: Params, numbers: Sequence[Printed], expected: Sequence[float]) -> bool:
     """Whether all numbers are as expected, within the tolerance or their own rounding."""
     return len(numbers) == len(expected) and all(
-        _rounds(number, wanted)
+        (params.rtol is None and params.atol is None and _rounds(number, wanted))
         or compare(_plain(number.value), _plain(wanted), rtol=params.rtol, atol=params.atol) is None
         for number, wanted in zip(numbers, expected, strict=True)
     )
