@@ -92,8 +92,11 @@ class Child:
         """
         if sys.platform != "linux":
             return
+        threads: list[str] = []
         with contextlib.suppress(OSError):  # it has just died
-            for thread in os.listdir(f"/proc/{self.process.pid}/task"):
+            threads = os.listdir(f"/proc/{self.process.pid}/task")
+        for thread in threads:
+            with contextlib.suppress(OSError):  # this one has
                 os.setpriority(os.PRIO_PROCESS, int(thread), BEHIND)
 
     def interrupt(self) -> None:
