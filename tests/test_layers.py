@@ -56,7 +56,7 @@ FLOORS = [
     {"report.drawing"},
     {"report.pages"},
     {"report.publish"},
-    {"grades.sheet", "report.written"},
+    {"grades.names", "grades.sheet", "report.written"},
     {"grades.importing", "grades.desk"},
     {"display", "verify", "selfcheck", "doctor", "options"},
     {"run"},
