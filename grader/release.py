@@ -70,17 +70,25 @@ def _is_ours(place: Path) -> bool:
 
 
 def _write(path: Path, there: Path) -> None:
-    """Copy a file of the template; a notebook without its outputs."""
+    """Copy a file of the template; a notebook without its outputs and without notes of tools."""
     if path.suffix != ".ipynb":
         there.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, there)
         return
     notebook = nbformat.read(path, as_version=4)
+    _keep(notebook.metadata, "kernelspec", "language_info")
     for cell in notebook.cells:
+        _keep(cell.metadata, "tags")
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
     with atomically(there) as file:
         file.write(nbformat.writes(notebook) + "\n")
+
+
+def _keep(metadata: dict[str, Any], *known: str) -> None:
+    """Remove what a tool may have noted: a solution, or who worked on it."""
+    for name in metadata.keys() - set(known):
+        del metadata[name]
 
 
 def self_check(assignment: Assignment) -> dict[str, Any]:

@@ -190,6 +190,7 @@ def test_what_is_wrong_is_said_without_the_answer(
     assert not any(line.ok for line in (cell, count, double, words))
 
 
+@pytest.mark.threat("AL-06")
 def test_a_wrong_formula_in_the_right_form_is_not_given_away(
     tmp_path: Path, symbolic: Symbolic, sandbox: ProcessSandbox
 ) -> None:
@@ -258,6 +259,7 @@ def answers_of(assignment: Assignment) -> list[str]:
     return [text for text in found if len(text) > 3]
 
 
+@pytest.mark.threat("AL-01", "AL-06")
 @pytest.mark.parametrize("slug", sorted(path.stem for path in (ROOT / "rubrics").glob("*.yaml")))
 def test_no_answer_leaves_the_trusted_side(slug: str, symbolic: Symbolic) -> None:
     assignment = Course(ROOT).open(slug, symbolic)
@@ -272,6 +274,7 @@ def test_no_answer_leaves_the_trusted_side(slug: str, symbolic: Symbolic) -> Non
         assert answer.encode() not in bundle, f"{answer!r} would be given to students"
 
 
+@pytest.mark.threat("AL-06")
 def test_hidden_cases_and_labels_stay_here(symbolic: Symbolic) -> None:
     assignment = Course(ROOT).open("nyu_hw4", symbolic)
     bundle = json.dumps(self_check(assignment))
