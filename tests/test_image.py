@@ -80,6 +80,7 @@ def test_a_base_that_cannot_be_had_names_the_way_out(client: docker.DockerClient
     assert lines == ["pulling localhost:1/nothing:1"]
 
 
+@pytest.mark.threat("RX-04", where="docker")
 def test_it_runs_as_nobody_in_particular_and_has_no_volumes(
     client: docker.DockerClient, image: str
 ) -> None:
@@ -103,6 +104,7 @@ def test_its_user_has_a_name(client: docker.DockerClient, image: str) -> None:
     assert said == "student\n"
 
 
+@pytest.mark.threat("HE-06", where="docker")
 def test_nothing_in_it_lends_another_user_s_rights(client: docker.DockerClient, image: str) -> None:
     assert inside(client, image, "find / -xdev -perm /6000") == ""
 
@@ -116,6 +118,7 @@ def test_the_guest_is_there_as_it_is_here(client: docker.DockerClient, image: st
     ]
 
 
+@pytest.mark.threat("XS-02", where="docker")
 def test_a_student_can_write_nothing_in_it(client: docker.DockerClient, image: str) -> None:
     scratch = "! -path /tmp ! -path /var/tmp ! -path /run/lock ! -path '/dev/*'"
 
@@ -129,6 +132,7 @@ def test_a_student_can_write_nothing_in_it(client: docker.DockerClient, image: s
     assert said == ""
 
 
+@pytest.mark.threat("AL-01", "AL-10", where="docker")
 def test_no_answer_is_in_it(client: docker.DockerClient, image: str) -> None:
     answers = [*(ROOT / "reference").rglob("*.py"), *(ROOT / "rubrics").rglob("*.yaml")]
     telling = {max(path.read_text().splitlines(), key=len) for path in answers}

@@ -184,6 +184,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory, symbolic: Symbolic, web: Li
     return Press(tmp_path_factory.mktemp("hostile"), symbolic, students).publish()
 
 
+@pytest.mark.threat("RI-01", "RI-02", "HE-08")
 @pytest.mark.parametrize("kind", ["students", "staff"])
 def test_what_a_student_wrote_is_text(
     kind: str, folder: Path, browser: Browser, web: Listening
@@ -204,6 +205,7 @@ def test_what_a_student_wrote_is_text(
     assert "\u202e" not in shown.page.content()
 
 
+@pytest.mark.threat("RI-01")
 def test_names_of_students_are_text_too(folder: Path, browser: Browser, web: Listening) -> None:
     shown = Opened(browser, folder / "index.html")
     assert shown.page.title() == "The class: Masks and <curves>"
@@ -230,6 +232,7 @@ def test_no_page_scrolls_sideways(name: str, width: int, folder: Path, browser: 
     assert shown.page.evaluate("document.body.scrollHeight") < 60_000
 
 
+@pytest.mark.threat("RI-01")
 def test_the_policy_holds_where_escaping_would_fail(
     folder: Path, browser: Browser, web: Listening
 ) -> None:

@@ -7,6 +7,7 @@ import pytest
 from grader.report.inert import MAX_CHARS, block, line, visible
 
 
+@pytest.mark.threat("RI-04")
 @pytest.mark.parametrize(
     ("written", "shown"),
     [
@@ -45,6 +46,7 @@ def test_a_long_text_is_cut_and_says_so() -> None:
     assert block("\n\nonly this\n") == "only this"
 
 
+@pytest.mark.threat("RI-05")
 def test_a_megabyte_takes_no_time_and_little_room() -> None:
     began = time.monotonic()
     for evil in ("\u202e" * 1_000_000, "\x1b]" * 500_000, "x" * 1_000_000, "\n" * 1_000_000):

@@ -94,6 +94,7 @@ def test_a_mask_stands_beside_the_right_one(tmp_path: Path, symbolic: Symbolic) 
     assert "0 False False False 1 True False False 2 True True False" in student.text
 
 
+@pytest.mark.threat("AL-05")
 def test_what_is_hidden_is_for_staff(tmp_path: Path, symbolic: Symbolic) -> None:
     wrong = Told(masks={"case2": mask_of(4, -1)}, sizes={"rows": 7, "columns": 3})
     folder = Press(tmp_path, symbolic, {"s01": wrong}).publish()
@@ -124,6 +125,7 @@ def test_a_rubric_may_reveal_what_was_expected(tmp_path: Path, symbolic: Symboli
     assert len(matrices(student)) == 3
 
 
+@pytest.mark.threat("AL-05")
 def test_a_fault_of_ours_is_not_told_to_students(tmp_path: Path, symbolic: Symbolic) -> None:
     press = Press(tmp_path, symbolic, {"s01": Told()})
     for path in press.store.root.glob("evidence/*/frames.bin"):

@@ -153,10 +153,12 @@ def test_any_text_can_be_undone() -> None:
             assert not defused(text).lstrip(' "').startswith(("=", "-"))
 
 
+@pytest.mark.threat("RI-04")
 def test_control_characters_do_not_reach_a_terminal() -> None:
     assert defused("a\x1b[31mred\x07\u202eb") == "a\ufffd[31mred\ufffd\ufffdb"
 
 
+@pytest.mark.threat("XS-06")
 def test_students_with_odd_names_get_safe_files() -> None:
     names = file_names(
         ["s01", "S01", "../../etc/passwd", "Zoë Müller", "=cmd()", "nul", "ä", "a b"]
