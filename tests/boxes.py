@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 import socket
 from collections.abc import Callable, Mapping
@@ -10,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import pytest
 from guest_driver import Ran, capture, submission_of
 
 from grader.execute import build_box
@@ -181,11 +181,13 @@ def survey(sandbox: Sandbox, folder: Path) -> dict[str, Any]:
     secret = folder / "answers.txt"
     secret.write_text(CANARY)
     files = [str(secret), str(Path(__file__).resolve()), "/etc/hostname"]
-    os.environ["GRADER_TEST_CANARY"] = CANARY
-    with socket.create_server(("127.0.0.1", 0)) as server:
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        socket.create_server(("127.0.0.1", 0)) as server,
+    ):
+        patch.setenv("GRADER_TEST_CANARY", CANARY)
         told = f"PORT = {server.getsockname()[1]}\nFILES = {files!r}"
         ran = run(sandbox, told, LOOK, ask=("seen",), threads=2)
-    del os.environ["GRADER_TEST_CANARY"]
     assert ran.statuses == ["ok", "ok"], (ran.receipts, ran.log)
     seen: dict[str, Any] = ran.seen()["seen"]
     return seen

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import sys
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,7 @@ def command(*args: str | Path) -> tuple[int, str]:
     """Run a command here; the exit code and what it printed."""
     done = CliRunner().invoke(grader, list(map(str, args)), standalone_mode=False)
     if done.exception is not None:
+        sys.stderr.write(f"{done.exception}\n")  # shown where a test fails
         return 2, str(done.exception)
     return int(done.return_value), done.output
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 import socket
 import threading
@@ -10,6 +9,7 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 from small_course import notebook, write
 
 from grader.batch import Batch, Silent, execute_starter, score_all
@@ -35,13 +35,15 @@ def host_at(folder: Path) -> Iterator[Host]:
     secret = "canary-" + secrets.token_hex(8)
     folder.mkdir()
     (folder / "secret.txt").write_text(secret)
-    os.environ[VARIABLE] = secret
-    with socket.create_server(("127.0.0.1", 0)) as server:
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        socket.create_server(("127.0.0.1", 0)) as server,
+    ):
+        patch.setenv(VARIABLE, secret)
         host = Host(folder=folder, secret=secret, port=server.getsockname()[1])
         threading.Thread(target=_listen, args=(server, host), daemon=True).start()
         yield host
         server.shutdown(socket.SHUT_RDWR)
-    del os.environ[VARIABLE]
 
 
 def _listen(server: socket.socket, host: Host) -> None:
