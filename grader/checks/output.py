@@ -16,8 +16,9 @@ from grader.rubric.model import CheckParams, Identifier, checked_pattern
 from grader.values import Tensor, Value
 from grader.verdict import Finding
 
-#: Thousands with commas, to be tried before digits alone.
-THOUSANDS = r"\d{1,3}(?:,\d{3}){1,6}+(?!\d)(?:\.\d++)?|"
+#: Thousands with commas, to be tried before digits alone. `(?>(?:...){1,6})` and not
+#: `(?:...){1,6}+`: of a possessive group Python 3.11.2 keeps half a turn that came to nothing.
+THOUSANDS = r"\d{1,3}(?>(?:,\d{3}){1,6})(?!\d)(?:\.\d++)?|"
 MAX_EXPONENT = 300
 #: Halves are rounded either way, and decimal halves are not exact in binary.
 ROUNDING_SLACK = 1 + 1e-6
@@ -164,7 +165,7 @@ def _number_pattern(thousands: str) -> str:
         rf"|(?>{thousands}\d++\.?+\d*+|\.\d++)(?:e[-+]?\d{{1,3}}+)?))"
     )
     # Also as torch prints it: tensor(0.25, grad_fn=<MeanBackward0>).
-    return rf"(?:tensor\(({digits})(?:, ?[a-z_]{{1,20}}+=[^\s,)]{{0,80}}+){{0,4}}+\)|({digits}))"
+    return rf"(?:tensor\(({digits})(?>(?:, ?[a-z_]{{1,20}}+=[^\s,)]{{0,80}}+){{0,4}})\)|({digits}))"
 
 
 def _pattern(written: str, number: str) -> str:
