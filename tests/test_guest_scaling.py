@@ -17,6 +17,10 @@ def linear(q, k, v):
 CELL = """\
 import os, threading, time, torch
 
+# 24 MB are free inside the heap: the last of them is in use, so the system does not get them back.
+held = [bytearray(60_000) for _ in range(400)]
+del held[:-1]
+
 def linear(q, k, v):
     print("working")
     return q @ (k.T @ v) / (q @ k.sum(0))[:, None]

@@ -172,6 +172,7 @@ def _at_size(run: Run, case: Mapping[str, Any], apart: bool) -> tuple[float, int
     if cold > LONG_S:
         return cold, used
     if used is not None:  # the least of two: a library may allocate something once, and keep it
+        _give_back(at_once=True)  # what the first run freed inside the heap would serve this one
         used = min(used, _peak(run, case)[1] or 0)
     _give_back(at_once=False)  # from the second run on there are no page faults then
     warm = [run(case), run(case)]
