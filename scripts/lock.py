@@ -67,7 +67,9 @@ def report(arguments: Sequence[str], machine: str) -> list[Locked]:
 
 def _locked(entry: dict[str, Any]) -> Locked:
     about, file = entry["metadata"], entry["download_info"]["archive_info"]
-    digests = frozenset([file["hashes"]["sha256"]])
+    # pip below 23.1 says it as `hash: sha256=...`.
+    digest = file["hashes"]["sha256"] if "hashes" in file else file["hash"].removeprefix("sha256=")
+    digests = frozenset([digest])
     return Locked(name=about["name"], version=about["version"], digests=digests)
 
 
