@@ -8,7 +8,7 @@ import pytest
 ROOT = Path(__file__).parents[1] / "grader"
 
 FLOORS = [
-    {"errors", "values", "__init__"},
+    {"errors", "patterns", "values", "__init__"},
     {"codec", "child"},
     {"submission", "plan", "verdict"},
     {"frames", "verdict_json"},

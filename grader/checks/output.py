@@ -9,6 +9,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from grader import patterns
 from grader.checks.base import Context, Problem, Released, Request, Seen, no_name
 from grader.compare import compare
 from grader.errors import ReferenceFault
@@ -137,7 +138,7 @@ def _printed(params: Params, seen: Seen) -> list[list[Printed]]:
     texts = [
         receipt.text
         for index, receipt in sorted(seen.receipts.items())
-        if params.cell is None or re.search(params.cell, seen.cells[index].source, re.MULTILINE)
+        if params.cell is None or patterns.found(params.cell, seen.cells[index].source)
     ]
     return [
         [_number(number) for number in line.groups() if number]

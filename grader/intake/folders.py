@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
+from grader import patterns
 from grader.errors import InputError, SubmissionError
 from grader.intake.asked import Asked, counts, find_asked
 from grader.intake.files import list_files, read_files
@@ -246,7 +246,7 @@ def _left_out(cell: Cell, layout: Layout) -> str:
     tagged = next((tag for tag in cell.tags if tag in layout.tags), "")
     if tagged:
         return f"tagged {tagged}"
-    found = next((text for text in layout.matching if re.search(text, cell.source)), "")
+    found = next((text for text in layout.matching if patterns.found(text, cell.source)), "")
     return f"the assignment leaves out cells with {found}" if found else ""
 
 

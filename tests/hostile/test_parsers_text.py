@@ -20,6 +20,7 @@ from reporting import CELLS, Press, Told
 from rich.console import Console
 from test_report_pages import both
 
+from grader import patterns
 from grader.checks import KINDS
 from grader.checks.culprit import NOT_DEFINED, chain, defined_names, near_name, reset_by
 from grader.checks.written import text_under
@@ -159,28 +160,34 @@ def test_four_times_the_text_takes_no_more_than_eight_times_the_time(read: str) 
     assert slow == []
 
 
-NESTED = (r"(a+)+$", r"(a*)*b", r"(?:\w+\s*)+:", r"((a+)b?)*c", r"([^)]+)+\)", r"(a{2,})+")
+ENDLESS = (r"(a+)+$", r"(a*)*b", r"(?:\w+\s*)+:", r"((a+)b?)*c", r".*a.*b.*c", r"(a|aa)+$")
+NOT_LINEAR = (r"(?=a)a", r"(a)\1", r"(?<!a)b", r"(a{1000}){1000}")
 FINE_PATTERNS = (
-    r"trainer\.train",
-    r"^#.*skip",
-    r"\(a+\)+",
-    r"[(a+)]+",
-    r"(ab)+c*",
-    r"(a+b)?",
-    r"(a|b)*",
+    (r"trainer\.train", "trainer.train()"),
+    (r"^#.*skip$", "x = 1\n# do skip\ny = 2"),
+    (r"\(a+\)+", "f(aa)"),
+    (r"(?i)FIT\b", "model.fit(x)"),
+    (r"été", "# l'été \ud800"),
 )
 
 
 @pytest.mark.threat("TP-09")
-@pytest.mark.parametrize("pattern", NESTED)
-def test_a_rubric_may_hold_no_pattern_that_a_text_makes_endless(pattern: str) -> None:
-    with pytest.raises(ValidationError, match="regular expression"):
+@pytest.mark.parametrize("pattern", ENDLESS)
+def test_no_text_makes_a_rubrics_pattern_endless(pattern: str) -> None:
+    assert not patterns.found(pattern, "a" * 1_000_000 + "!")  # days, with `re`
+
+
+@pytest.mark.threat("TP-09")
+@pytest.mark.parametrize("pattern", NOT_LINEAR)
+def test_a_rubric_may_hold_no_pattern_beyond_linear_time(pattern: str) -> None:
+    with pytest.raises(ValidationError, match="a regular expression as RE2 reads it"):
         SkipModel.model_validate({"matching": [pattern]})
 
 
-@pytest.mark.parametrize("pattern", FINE_PATTERNS)
-def test_a_rubric_may_hold_other_patterns(pattern: str) -> None:
+@pytest.mark.parametrize(("pattern", "text"), FINE_PATTERNS)
+def test_a_rubric_may_hold_other_patterns(pattern: str, text: str) -> None:
     assert SkipModel.model_validate({"matching": [pattern]}).matching == (pattern,)
+    assert patterns.found(pattern, text)
 
 
 # --- TP-11: text that bites -----------------------------------------------------------------------
