@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from grader.assignment import Assignment
-from grader.errors import Fault, InputError, StoreFault
+from grader.errors import Fault, InputError, SandboxFault, StoreFault
 from grader.execute import execute
 from grader.judging.judge import judge_of, starter_journal
 from grader.plan import Plan
@@ -127,8 +127,11 @@ class Batch:
                     self.assignment.data,
                     self.assignment.lib,
                 )
+                if not run.reader.ended and not faults:
+                    # Killed for memory: the host's lack of it, or the student's fault once more.
+                    raise SandboxFault("the guest itself was killed for memory")
                 self.store.keep(key, run, self.plan, self._asked())
-                return run.evidence.ending
+                return run.ending
             except Fault as fault:
                 faults.append(str(fault))
                 if self._stop.is_set() or after(faults) is Next.HAND_TO_PERSON:

@@ -92,16 +92,16 @@ class Store:
         """
         record = {
             "version": VERSION,
-            "key": run.key.hex(),
-            "sandbox": run.evidence.sandbox,
+            "key": run.reader.key.hex(),
+            "sandbox": run.sandbox,
             "plan": plan.digest,
             "image": plan.image,
             "limits": asdict(plan.limits),
             "asked": asked,
             "stopped": asdict(run.stopped),
             "data": plan.data_digest,
-            "bytes": len(run.raw),
-            "frames": hashlib.sha256(run.raw).hexdigest(),
+            "bytes": len(run.reader.raw),
+            "frames": hashlib.sha256(run.reader.raw).hexdigest(),
         }
         evidence = self.root / "evidence"
         try:
@@ -109,7 +109,7 @@ class Store:
             with tempfile.TemporaryDirectory(prefix=NEW, dir=evidence) as beside:
                 whole = Path(beside) / "whole"
                 whole.mkdir()
-                (whole / "frames.bin").write_bytes(run.raw)
+                (whole / "frames.bin").write_bytes(run.reader.raw)
                 (whole / "record.json").write_text(json.dumps(record))
                 self._put(whole, key)
         except OSError as error:
