@@ -250,8 +250,10 @@ def results(assignment: Assignment) -> dict[str, list[Forms]]:
         known = kind.answers(check.params, asked, assignment.context, check.id) or {}
         for local, value in known.items():
             if not local.startswith("public"):
-                # At position 0, or from one token alone, some answers are what was asked about.
-                given = [run.tobytes() for run in telling(asked[local].get("args"), every=True)]
+                # At position 0, or from one token alone, some answers are what was asked about, and
+                # a network whose hidden units are all cut off gives its last bias.
+                put = [asked[local].get(part) for part in ("args", "weights")]
+                given = [run.tobytes() for run in telling(put, every=True)]
                 runs = [run for run in telling(value) if run.tobytes() not in given]
                 found[f"{check.id}/{local}"] = [sequence_forms(run) for run in runs[:RUNS]]
         if isinstance(check.params, metric.Params):
