@@ -63,6 +63,7 @@ def test_run_then_score_then_status(tmp_path: Path) -> None:
     make_course(tmp_path, s01=SOLUTION, **{"=cmd()": WRONG})
     write(tmp_path / "submissions" / "hw" / "s03" / "hw.ipynb", "import torch")
     (tmp_path / "submissions" / "hw" / "s04").mkdir()
+    (tmp_path / "submissions" / "hw" / "s05").symlink_to("s01")
     write(tmp_path / "submissions" / "hw" / "late.ipynb", notebook(*SOLUTION))
     first = run_here(tmp_path)
     assert first.returncode == 1, first.stdout + first.stderr
@@ -77,6 +78,7 @@ def test_run_then_score_then_status(tmp_path: Path) -> None:
         "s01": ("complete", "1", "2", ""),
         "s03": ("unreadable", "", "", ""),
         "s04": ("missing", "0", "0", "0"),
+        "s05": ("unreadable", "", "", ""),
     }
     assert "students/cmd-" in first.stdout
 

@@ -64,7 +64,7 @@ class Process:
             Fault: the assignment cannot be opened.
         """
         self._wait_until_ready()
-        self._child.tell(json.dumps({"student": student, "folder": str(folder.resolve())}))
+        self._child.tell(json.dumps({"student": student, "folder": str(folder.absolute())}))
         end, digest = time.monotonic() + self._limits.wall_s, ""
         try:
             if (read := self._hear(end)) is None:
