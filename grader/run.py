@@ -17,13 +17,19 @@ from grader.grades.desk import Desk
 from grader.intake.folders import Handed
 from grader.judging.judge import starter_known
 from grader.judging.judges import Judges
+from grader.judging.process import WORKER
 from grader.options import ALL_SCORED, NEEDS_PERSON, OUR_BUG, Options
+from grader.report.author import question
 from grader.report.publish import Publisher
 from grader.report.tables import file_names, write_reports
 from grader.sandbox.base import Sandbox
 from grader.sandbox.choose import Wish, choose
 from grader.store import Store
 from grader.symbolic import Symbolic
+from grader.verdict import Score
+
+WITH_PAGES = "grader.report.worker"
+"""Runs in place of `WORKER` where pages are made."""
 
 
 def run(
@@ -67,7 +73,9 @@ def rescore(
     code = ALL_SCORED
     with Symbolic() as symbolic:
         for slug, folder in assignments:
-            with _judges(course, slug, options) as judges:  # it opens the assignment at once, too
+            with _judges(
+                course, slug, options, pages=pages
+            ) as judges:  # it opens the assignment at once, too
                 assignment = course.open(slug, symbolic, options.rubric)
                 handed, store = Handed(folder, slug, assignment.layout), Store(course.state)
                 found = _report(
@@ -77,8 +85,9 @@ def rescore(
     return code
 
 
-def _judges(course: Course, slug: str, options: Options) -> Judges:
-    return Judges(course, slug, rubric=options.rubric, jobs=options.jobs or 1)
+def _judges(course: Course, slug: str, options: Options, *, pages: bool = False) -> Judges:
+    module = WITH_PAGES if pages else WORKER
+    return Judges(course, slug, rubric=options.rubric, jobs=options.jobs or 1, module=module)
 
 
 def _execute(
@@ -151,9 +160,15 @@ def _report(
     pages: bool = False,
 ) -> int:
     desk = Desk(store.root, assignment.rubric)
-    scores = desk.graded(judges.scores(assignment.rubric, handed.folders, bugs))
+    names = file_names(handed.students)
+
+    def asked(score: Score) -> str:
+        return question(desk.decided(score), names[score.student])
+
+    told = judges.scores(assignment.rubric, handed.folders, bugs, asked if pages else None)
+    scores = desk.graded(told)
     if pages:
-        publisher = Publisher(assignment, store, handed.read, out, bugs)
+        publisher = Publisher(assignment.rubric, judges.page, out)
         scores = publisher.published(scores, handed.students)
     lines = write_reports(scores, handed.students, assignment.rubric, out)
     to_grade = desk.write(out)

@@ -269,7 +269,9 @@ def test_report_writes_pages_beside_the_tables(tmp_path: Path) -> None:
     assert done.returncode == 1, done.stdout + done.stderr
     assert "pages: reports/hw/index.html" in done.stdout
     folder = tmp_path / "reports" / "hw"
-    assert "<h1><bdi>s01</bdi></h1>" in (folder / "students" / "s01.html").read_text()
+    page = (folder / "students" / "s01.html").read_text()
+    assert "<h1><bdi>s01</bdi></h1>" in page
+    assert "return x + x" in page
     assert "staff/s01.html" in (folder / "index.html").read_text()
     assert (folder / "students" / "s01.csv").is_file()
     assert (

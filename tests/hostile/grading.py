@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from reporting import pages_here
 from small_course import notebook, write
 
 from grader.batch import Batch, Silent, execute_starter, score_all
@@ -114,7 +115,8 @@ def _graded(course: Course, sandbox: Sandbox, host: Host, jobs: int) -> dict[str
         batch.execute(map(handed.read, handed.students))
         bugs += batch.bugs
         scores = list(score_all(assignment, handed, store, bugs))
-        publisher = Publisher(assignment, store, handed.read, out, bugs)
+        page_of = pages_here(assignment, handed, store, bugs)
+        publisher = Publisher(assignment.rubric, page_of, out)
         write_reports(
             publisher.published(scores, handed.students), handed.students, assignment.rubric, out
         )
