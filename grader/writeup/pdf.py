@@ -97,24 +97,21 @@ def _ask(data: bytes, wall_s: float) -> tuple[list[dict[str, Any]], bool]:
     with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as taken:
         given.write(data)
         given.seek(0)
+        in_time = True
         try:
-            process = subprocess.Popen(
+            subprocess.run(  # kills it when the time is up
                 [sys.executable, "-P", "-m", "grader.writeup.worker"],
                 stdin=given,
                 stdout=taken,
                 stderr=subprocess.DEVNULL,
                 env=package_first(needed_environment()),
+                timeout=wall_s,
+                check=False,
             )
-        except OSError as error:
-            raise Fault(f"the process that reads PDFs did not start: {error}") from error
-        try:
-            process.wait(wall_s)
-            in_time = True
         except subprocess.TimeoutExpired:
             in_time = False
-        finally:
-            process.kill()
-            process.wait()
+        except OSError as error:
+            raise Fault(f"the process that reads PDFs did not start: {error}") from error
         taken.seek(0)
         return list(_told(taken.read(OUTPUT_BYTES))), in_time
 
