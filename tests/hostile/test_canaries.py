@@ -52,9 +52,11 @@ Full = Callable[[str, str], tuple[Planted, Graded]]
 
 
 def cases(*threats: str) -> pytest.MarkDecorator:
-    """Every assignment, in Docker where there is an engine, and else without isolation."""
-    shown = [pytest.mark.docker, pytest.mark.threat(*threats)]
-    found = [pytest.param("docker", slug, marks=shown, id=f"docker: {slug}") for slug in SAMPLES]
+    """Every assignment, where student code is shut in; without a Docker engine also where not."""
+    found = []
+    for name in ("docker", "bubblewrap"):
+        marks = [getattr(pytest.mark, name), pytest.mark.threat(*threats)]
+        found += [pytest.param(name, slug, marks=marks, id=f"{name}: {slug}") for slug in SAMPLES]
     found += [pytest.param("process", slug, id=f"process: {slug}") for slug in SAMPLES]
     return pytest.mark.parametrize(("sandbox", "slug"), found)
 
