@@ -94,7 +94,7 @@ def _show_lines(told: dict[str, Any], lines: Sequence[Line], console: Console) -
 def release_assignment(slug: str, out: Path, course: Path | None, console: Console) -> int:
     """`grader release`: write what students get."""
     found = find_course(Path(), course)
-    with Symbolic() as symbolic:
+    with Symbolic(found.known) as symbolic:
         files = release(found, found.open(slug, symbolic), out)
     for path in files:
         console.print(f"wrote {path}", highlight=False)
@@ -107,7 +107,7 @@ def verify_rubrics(
     """`grader verify`: let rubrics prove themselves."""
     found = find_course(Path(), course)
     code = ALL_SCORED
-    with Symbolic() as symbolic:
+    with Symbolic(found.known) as symbolic:
         opened = [found.open(slug, symbolic) for slug in slugs or found.slugs]
         with choose(wish, console) as sandbox:
             for assignment in opened:
@@ -182,7 +182,7 @@ def show_status(submissions: Path, course: Path | None, console: Console) -> int
 def show_rubric(slug: str, course: Path | None, rubric: Path | None, console: Console) -> int:
     """`grader rubric show`: the resolved points of every check."""
     found = find_course(Path(), course)
-    with Symbolic() as symbolic:
+    with Symbolic(found.known) as symbolic:
         assignment = found.open(slug, symbolic, rubric)
     title = f"{slug}: {assignment.rubric.title}"
     table = Table(title=title, title_justify="left", title_style="bold", box=None)

@@ -6,7 +6,7 @@
                                       data/, and lib/: packages that stand in for missing ones
 <root>/reference/<slug>/solution/     the same files as students would hand in to earn everything
 <root>/submissions/<slug>/<student>/  what students hand in
-<root>/.grader/                       secret, evidence, and the record of each run
+<root>/.grader/                       secret, evidence, the record of each run, what is known
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from grader.checks.base import Context
 from grader.errors import InputError
 from grader.inputs import Inputs
 from grader.intake.folders import read_submission
+from grader.known import Known
 from grader.reference import Reference
 from grader.rehearse import refuse
 from grader.submission import Layout, Submission
@@ -46,6 +47,11 @@ class Course:
     def state(self) -> Path:
         """Where the grader keeps evidence, runs and the secret."""
         return self.root / ".grader"
+
+    @property
+    def known(self) -> Known:
+        """What references gave and how formulas compared, from earlier runs."""
+        return Known(self.state / "known.sqlite")
 
     @property
     def slugs(self) -> list[str]:
@@ -122,7 +128,7 @@ class Course:
         if given.problem and self.template(slug).is_file():
             raise InputError(f"{self.shown(folder / 'student')}: {given.problem}")
         context = Context(
-            reference=Reference(folder / "reference.py"),
+            reference=Reference(folder / "reference.py", symbolic.known),
             inputs=Inputs(self.secret(), slug, rubric.round),
             symbolic=symbolic,
             template=given.cells,

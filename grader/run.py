@@ -43,7 +43,7 @@ def run(
     code = ALL_SCORED
     store = Store(course.state)
     store.clean()
-    with Symbolic() as symbolic, ExitStack() as stack:
+    with Symbolic(course.known) as symbolic, ExitStack() as stack:
         # All rubrics are read before anything runs: a bad one must not cost an hour first.
         opened = [
             (course.open(slug, symbolic, options.rubric), folder) for slug, folder in assignments
@@ -71,7 +71,7 @@ def rescore(
     With `pages`, write the report pages beside the tables.
     """
     code = ALL_SCORED
-    with Symbolic() as symbolic:
+    with Symbolic(course.known) as symbolic:
         for slug, folder in assignments:
             with _judges(
                 course, slug, options, pages=pages

@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[1] / "grader"
 
 FLOORS = [
     {"errors", "patterns", "values", "__init__"},
-    {"codec", "child"},
+    {"codec", "child", "known"},
     {"submission", "plan", "verdict"},
     {"frames", "verdict_json"},
     {"evidence", "rubric.yaml", "rubric.model", "intake", "intake.notebook", "sandbox"},

@@ -49,18 +49,21 @@ def main(author_of: Callable[[Judge], Author] | None = None) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     asked, told = _own_streams()
     opening = Opening.from_json(asked.readline())
-    with Symbolic() as symbolic:
+    course = Course(Path(opening.root))
+    with Symbolic(course.known) as symbolic:
         try:
-            course = Course(Path(opening.root))
             rubric = Path(opening.rubric) if opening.rubric else None
             assignment = course.open(opening.slug, symbolic, rubric)
             judge = judge_of(assignment, Store(course.state), opening.journal)
+            if assignment.asks_reference:  # now: loading torch must not count as a student's time
+                _ = assignment.context.reference.module
         except (InputError, Fault) as fault:
             _say(told, {"fault": str(fault)})
             return
         author = author_of(judge) if author_of else None
         _limit(opening.limits)
         _say(told, {"ready": True})
+        symbolic.known.keep()
         for line in asked:
             _limit_time(opening.limits.cpu_s)
             try:
@@ -68,6 +71,7 @@ def main(author_of: Callable[[Judge], Author] | None = None) -> None:
                 if author and submission:
                     _say(told, asdict(_page(author, json.loads(asked.readline()), submission)))
                 del submission  # before the next one is read
+                symbolic.known.keep()  # by now, because the parent kills when it has all
             except MemoryError:
                 os._exit(OUT_OF_MEMORY)  # nothing else can be relied on
             except BaseException:  # noqa: BLE001 - also what would only leave, as SystemExit does
@@ -123,6 +127,8 @@ def _limit(limits: Limits) -> None:
     """Set what is set once, now that the assignment is open."""
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(1)  # not before: inputs must be as the parent's
+    else:
+        os.environ["OMP_NUM_THREADS"] = "1"  # for torch, where a predicate needs it later
     if sys.platform == "win32":
         return
     import resource  # not on Windows
