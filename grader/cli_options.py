@@ -40,9 +40,7 @@ jobs_option = click.option(
 judges_option = click.option(
     "--jobs",
     type=click.IntRange(1),
-    default=1,
-    show_default=True,
-    help="Processes that judge at a time; worth it for more than a few hundred submissions.",
+    help="Processes that judge at a time; if left out, one a processor for large classes.",
 )
 trust_option = click.option(
     "--trust-students",

@@ -52,7 +52,7 @@ def run(
         for assignment, folder in opened:
             handed = Handed(folder, assignment.slug, assignment.layout)
             bugs = _execute(assignment, handed, sandbox, store, console, options)
-            with _judges(course, assignment.slug, options) as judges:
+            with _judges(course, assignment.slug, folder, options) as judges:
                 found = _report(assignment, handed, store, judges, console, options.out, bugs)
             code = max(code, found)
     return code
@@ -74,7 +74,7 @@ def rescore(
     with Symbolic(course.known) as symbolic:
         for slug, folder in assignments:
             with _judges(
-                course, slug, options, pages=pages
+                course, slug, folder, options, pages=pages
             ) as judges:  # it opens the assignment at once, too
                 assignment = course.open(slug, symbolic, options.rubric)
                 handed, store = Handed(folder, slug, assignment.layout), Store(course.state)
@@ -85,9 +85,12 @@ def rescore(
     return code
 
 
-def _judges(course: Course, slug: str, options: Options, *, pages: bool = False) -> Judges:
+def _judges(
+    course: Course, slug: str, folder: Path, options: Options, *, pages: bool = False
+) -> Judges:
+    jobs = options.judges(len(Handed(folder, slug).students))
     module = WITH_PAGES if pages else WORKER
-    return Judges(course, slug, rubric=options.rubric, jobs=options.jobs or 1, module=module)
+    return Judges(course, slug, rubric=options.rubric, jobs=jobs, module=module)
 
 
 def _execute(
