@@ -29,8 +29,11 @@ from grader.verdict import Score
 class Listener(Protocol):
     """Hears what happens in a batch; called from several threads."""
 
-    def planned(self, new: int, known: int) -> None:
-        """So many submissions are to be executed, and so many were; called once, first."""
+    def planned(self, new: int, known: int, alike: int) -> None:
+        """So many submissions are to be executed, and so many were; called once, first.
+
+        So many of the new ones are identical to another, which is executed for them.
+        """
         ...
 
     def began(self, student: str) -> None:
@@ -94,7 +97,8 @@ class Batch:
             if key not in todo:
                 self._note(same, key=key)
         new = sum(map(len, todo.values()))
-        self.listener.planned(new, sum(map(len, groups.values())) - new)
+        known = sum(map(len, groups.values())) - new
+        self.listener.planned(new, known, alike=new - len(todo))
         with ThreadPoolExecutor(self.jobs, thread_name_prefix="grader") as pool:
             futures: dict[Future[str], tuple[str, list[Ticket]]] = {}
             try:
@@ -173,7 +177,7 @@ class Batch:
 class Silent:
     """A listener for what nobody waits for."""
 
-    def planned(self, new: int, known: int) -> None:
+    def planned(self, new: int, known: int, alike: int) -> None:
         """Nothing."""
 
     def began(self, student: str) -> None:

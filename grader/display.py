@@ -56,10 +56,11 @@ class Display:
         """Show nothing yet."""
         return self
 
-    def planned(self, new: int, known: int) -> None:
+    def planned(self, new: int, known: int, alike: int) -> None:
         """Say how many submissions are to be executed, and start showing it."""
         self.total = count = new
         says = f"[bold]{self.title}[/]: {new} to execute"
+        says += f", {alike} of them identical to another" if alike else ""
         says += f", {known} known from before" if known else ""
         self.console.print(says, highlight=False)
         if self.console.is_terminal and count:

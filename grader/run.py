@@ -73,9 +73,8 @@ def rescore(
     code = ALL_SCORED
     with Symbolic(course.known) as symbolic:
         for slug, folder in assignments:
-            with _judges(
-                course, slug, folder, options, pages=pages
-            ) as judges:  # it opens the assignment at once, too
+            # The processes open the assignment at the same time as this one.
+            with _judges(course, slug, folder, options, pages=pages) as judges:
                 assignment = course.open(slug, symbolic, options.rubric)
                 handed, store = Handed(folder, slug, assignment.layout), Store(course.state)
                 found = _report(

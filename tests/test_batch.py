@@ -31,8 +31,9 @@ class Listened:
     def __init__(self) -> None:
         self.heard: list[tuple[str, ...]] = []
 
-    def planned(self, new: int, known: int) -> None:
-        self.heard.append(("planned", f"{new} new, {known} known"))
+    def planned(self, new: int, known: int, alike: int) -> None:
+        more = f", {alike} alike" if alike else ""
+        self.heard.append(("planned", f"{new} new, {known} known{more}"))
 
     def began(self, student: str) -> None:
         self.heard.append(("began", student))
@@ -127,6 +128,7 @@ def test_identical_submissions_run_once(tmp_path: Path, symbolic: Symbolic) -> N
     sandbox = FakeSandbox(bench.right())
     bench.run(sandbox)
     assert sandbox.count == 1
+    assert bench.listened.heard[0] == ("planned", "2 new, 0 known, 1 alike")
     assert {s.student: s.total for s in bench.scores().values()} == {"s01": 3, "s02": 3}
 
 

@@ -99,6 +99,22 @@ def test_run_then_score_then_status(tmp_path: Path) -> None:
     assert "not executed: nothing was handed in" in status.stdout
 
 
+def test_identical_files_are_executed_once_and_the_command_says_so(tmp_path: Path) -> None:
+    make_course(tmp_path, s01=SOLUTION, s02=SOLUTION, s03=WRONG)
+    done = run_here(tmp_path)
+    assert "hw: 3 to execute, 1 of them identical to another\n" in done.stdout, done.stderr
+    table = rows(tmp_path / "reports" / "hw" / "scores.csv")
+    assert [(row["student"], row["1"]) for row in table] == [
+        ("s01", "1"),
+        ("s02", "1"),
+        ("s03", "0"),
+    ]
+    evidence = [path.name for path in (tmp_path / ".grader" / "evidence").iterdir()]
+    assert len(evidence) == 3, "of s01, of s03 and of the starter"
+    third = run_here(tmp_path)
+    assert "hw: 0 to execute, 3 known from before\n" in third.stdout
+
+
 def test_what_the_starter_lacks_here_is_said_and_costs_no_points(tmp_path: Path) -> None:
     fetch = "import gone_for_good\ncount = gone_for_good.count"
     given = [TEMPLATE[0], fetch, *TEMPLATE[2:]]
