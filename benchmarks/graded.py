@@ -1,9 +1,9 @@
 """One `grader run` or `grader score` in a process of its own, which says how much memory it took.
 
-python -m benchmarks.graded run|score COURSE SLUG SANDBOX REPORT
+python -m benchmarks.graded first|again|score COURSE SLUG SANDBOX REPORT
 
-`run` executes one notebook in the sandbox and replays it for all others; `score` executes nothing.
-The report is a JSON file with `peak_mib`.
+`first` executes one notebook in the sandbox and replays it for all others; `again` is `grader run`
+when all is known, and `score` is `grader score`. The report is a JSON file with `peak_mib`.
 """
 
 from __future__ import annotations
@@ -19,29 +19,32 @@ from grader.batch import Batch
 from grader.course import Course
 from grader.display import Display
 from grader.intake.folders import Handed
-from grader.options import Options
-from grader.run import rescore
+from grader.options import NEEDS_PERSON, Options
+from grader.run import rescore, run
 from grader.sandbox.choose import Wish, choose
 from grader.store import Store
 from grader.symbolic import Symbolic
 
 
 def main(action: str, root: Path, slug: str, sandbox: str, report: Path) -> int:
-    """Do it; returns the grader's exit code."""
-    course, console = Course(root), Console()
-    if action == "run":
-        execute(course, slug, sandbox, console)
-    options = Options(out=root / "reports")
-    code = rescore(course, [(slug, root / "submissions" / slug)], console, options)
+    """Do it; returns the grader's exit code, and 0 where a person is needed."""
+    course, console, options = Course(root), Console(), Options(out=root / "reports")
+    assignments = [(slug, root / "submissions" / slug)]
+    if action == "again":
+        code = run(course, assignments, Wish(name=sandbox, trusted=True), console, options)
+    else:
+        if action == "first":
+            execute(course, slug, sandbox, console)
+        code = rescore(course, assignments, console, options)
     report.write_text(json.dumps({"peak_mib": peak_mib()}))
-    return code
+    return 0 if code == NEEDS_PERSON else code
 
 
 def execute(course: Course, slug: str, sandbox: str, console: Console) -> None:
     """Run the first notebook, and replay it for the rest."""
     handed = Handed(course.root / "submissions" / slug, slug)
     with (
-        Symbolic() as symbolic,
+        Symbolic(course.known) as symbolic,
         choose(Wish(name=sandbox, trusted=True), console) as inner,
         Display(console, slug) as display,
     ):
