@@ -15,7 +15,7 @@ from pathlib import Path
 from rich.console import Console
 
 from benchmarks.replay import Replay
-from grader.batch import Batch
+from grader.batch import Batch, execute_starter
 from grader.course import Course
 from grader.display import Display
 from grader.intake.folders import Handed
@@ -41,19 +41,21 @@ def main(action: str, root: Path, slug: str, sandbox: str, report: Path) -> int:
 
 
 def execute(course: Course, slug: str, sandbox: str, console: Console) -> None:
-    """Run the first notebook, and replay it for the rest."""
+    """Run the starter and the first notebook, and replay that for the rest."""
     handed = Handed(course.root / "submissions" / slug, slug)
     with (
         Symbolic(course.known) as symbolic,
         choose(Wish(name=sandbox, trusted=True), console) as inner,
         Display(console, slug) as display,
     ):
-        assignment = course.open(slug, symbolic)
+        assignment, store = course.open(slug, symbolic), Store(course.state)
+        plan = assignment.plan(inner.image)
+        execute_starter(assignment, plan, inner, store, [])
         batch = Batch(
             assignment=assignment,
-            plan=assignment.plan(inner.image),
+            plan=plan,
             sandbox=Replay(inner),
-            store=Store(course.state),
+            store=store,
             jobs=2,
             listener=display,
             load=handed.read,

@@ -10,6 +10,7 @@ from frames_of import Writer
 from benchmarks.contestants import Nbclient, Nbgrader, Otter, Ours, Size
 from benchmarks.cost import Cost, Failed, busy_s, measured
 from benchmarks.course import SLUG, write_course
+from benchmarks.growth import ACTIONS, Took, draw, space_mib, write_class
 from benchmarks.overhead import ratios
 from benchmarks.replay import signed
 from grader.course import Course
@@ -81,3 +82,32 @@ def test_nbgrader_runs_one_at_a_time_however_many_are_asked_for(tmp_path: Path) 
     assert one.command(tmp_path, Size(notebooks=2, workers=1)) == one.command(
         tmp_path, Size(notebooks=2, workers=8)
     )
+
+
+def test_no_two_notebooks_of_a_class_are_identical(tmp_path: Path) -> None:
+    write_class(tmp_path, "nyu_hw4", 3)
+    folders = sorted((tmp_path / "submissions" / "nyu_hw4").iterdir())
+    assert [folder.name for folder in folders] == ["student00000", "student00001", "student00002"]
+    assert len({read_submission(folder, "nyu_hw4").digest for folder in folders}) == 3
+
+
+def test_disk_space_is_counted_in_whole_blocks(tmp_path: Path) -> None:
+    empty = space_mib(tmp_path)
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "file").write_bytes(b"x" * 100_000)
+    assert 100_000 <= (space_mib(tmp_path) - empty) * 2**20 < 120_000
+
+
+def test_the_plot_has_a_curve_for_every_command(tmp_path: Path) -> None:
+    cost = Cost(wall_s=2.0, busy_s=2.0, own_s=1.0)
+    found = [
+        Took(
+            students=n, action=action, cost=cost, peak_mib=90.0, state_mib=n / 9, reports_mib=n / 99
+        )
+        for n in (10, 100)
+        for action in ACTIONS
+    ]
+    draw(found, tmp_path / "growth.svg")
+    drawn = (tmp_path / "growth.svg").read_text()
+    for words in (*ACTIONS, "seconds of processors", "MiB on disk", ".grader/"):
+        assert f">{words}</text>" in drawn

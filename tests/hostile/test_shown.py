@@ -154,7 +154,7 @@ def test_no_control_reaches_the_progress_of_a_run(width: int) -> None:
     out = io.StringIO()
     console = Console(file=out, width=width)
     with Display(console, "hw") as display:
-        display.planned(2, 0)
+        display.planned(2, 0, alike=0)
         display.began(CONTROLS)
         display.retried(CONTROLS, f"[red]{CONTROLS}[/]")
         display.finished(CONTROLS, CONTROLS, fault=True)
