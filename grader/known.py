@@ -79,6 +79,13 @@ class Known:
                 with suppress(sqlite3.Error), self._file:
                     self._file.executemany("INSERT OR REPLACE INTO known VALUES (?, ?, ?)", rows)
 
+    def close(self) -> None:
+        """Write what is new and close the file; a later question opens it again."""
+        self.keep()
+        with self._lock, suppress(sqlite3.Error):
+            if file := self.__dict__.pop("_file", None):
+                file.close()
+
     @cached_property
     def _by(self) -> bytes:
         """Digest of what answers: Python, the packages that it finds, and our own code."""

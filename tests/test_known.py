@@ -177,6 +177,14 @@ def test_what_does_not_read_as_it_was_written_is_worked_out_again(how: str, fold
     assert Known(folder.parent / "known.sqlite").get(b"key") == b"value", "and it mends itself"
 
 
+def test_a_closed_memory_opens_again(tmp_path: Path) -> None:
+    known = Known(tmp_path / "known.sqlite")
+    known.put(b"key", b"value")
+    known.close()
+    known.close()
+    assert known.get(b"key") == b"value"
+
+
 def test_values_that_changed_places_are_not_known(tmp_path: Path) -> None:
     known = Known(tmp_path / "known.sqlite")
     known.put(b"one", b"1")

@@ -64,7 +64,7 @@ class Symbolic:
 
     def close(self) -> None:
         """Stop the process; a later question starts another."""
-        self.known.keep()
+        self.known.close()
         with self._lock:
             self._stop()
 
