@@ -50,7 +50,7 @@ def execute(course: Course, slug: str, sandbox: str, console: Console) -> None:
             assignment=assignment,
             plan=assignment.plan(inner.image),
             sandbox=Replay(inner),
-            store=Store(course.state),
+            store=Store(course.state, course.database),
             jobs=2,
             listener=display,
             load=handed.read,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -187,11 +187,11 @@ def place_of(document: Document, check: Check) -> Place:
     return ("questions", at) if inline else ("questions", at, "checks", int(number) - 1)
 
 
-def folder_digest(folder: Path) -> str:
-    """Digest of names and contents of all files below a folder."""
+def folder_digest(folder: Path, without: Sequence[str] = ()) -> str:
+    """Digest of names and contents of all files below a folder, but for some folders in it."""
     digest = hashlib.sha256()
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-        if "__pycache__" in path.parts:
+        if "__pycache__" in path.parts or path.relative_to(folder).parts[0] in without:
             continue
         digest.update(f"{path.relative_to(folder).as_posix()}\0{path.stat().st_size}\0".encode())
         with path.open("rb") as file:

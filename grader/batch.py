@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -90,9 +90,7 @@ class Batch:
             if not submission.problem:
                 groups.setdefault(key_of(submission, self.plan), []).append(submission.ticket)
         todo = {key: same for key, same in groups.items() if fresh or not self.store.has(key)}
-        for key, same in groups.items():
-            if key not in todo:
-                self._note(same, key=key)
+        self._note({key: same for key, same in groups.items() if key not in todo})
         new = sum(map(len, todo.values()))
         self.listener.planned(new, sum(map(len, groups.values())) - new)
         with ThreadPoolExecutor(self.jobs, thread_name_prefix="grader") as pool:
@@ -151,20 +149,24 @@ class Batch:
         except Exception as error:  # noqa: BLE001 - a bug of ours costs nobody points, and stops nobody else
             self.bugs.append("".join(traceback.format_exception(error)))
             ending, fault = "", f"a bug of the grader: {type(error).__name__}: {error}"
-        self._note(same, key="" if fault else key, fault=fault)
+        self._note({"" if fault else key: same}, fault)
         for ticket in same:
             self.listener.finished(ticket.student, fault or ending, fault=bool(fault))
 
-    def _note(self, same: Sequence[Ticket], *, key: str = "", fault: str = "") -> None:
-        for one in same:
-            entry = Entry(
+    def _note(self, groups: Mapping[str, Sequence[Ticket]], fault: str = "") -> None:
+        """Note what became of submissions: by the key of their evidence, or a fault of ours."""
+        entries = [
+            Entry(
                 student=one.student,
                 submission=one.digest,
                 key=key,
                 plan=self.plan.digest,
                 fault=fault,
             )
-            self.store.note(self.journal or self.assignment.slug, entry)
+            for key, same in groups.items()
+            for one in same
+        ]
+        self.store.note(self.journal or self.assignment.slug, *entries)
 
 
 class Silent:

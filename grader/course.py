@@ -6,7 +6,7 @@
                                       data/, and lib/: packages that stand in for missing ones
 <root>/reference/<slug>/solution/     the same files as students would hand in to earn everything
 <root>/submissions/<slug>/<student>/  what students hand in
-<root>/.grader/                       secret, evidence, and the record of each run
+<root>/.grader/                       secret, evidence, and the database if it is in no other place
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ from grader.symbolic import Symbolic
 from grader.writeup.read import WriteUps
 
 SECRET_BYTES = 32
+#: The environment variable that says where a course's database is.
+DATABASE = "GRADER_DATABASE"
 #: In the place of a student's name, for what students were given.
 STARTER = "(template)"
 
@@ -41,6 +43,8 @@ class Course:
     """
 
     root: Path
+    database: str = ""
+    """Where its database is, as a URL; in its folder if empty."""
 
     @property
     def state(self) -> Path:
@@ -182,17 +186,20 @@ class Course:
 def find_course(near: Path, explicit: Path | None = None) -> Course:
     """Find the course: the nearest folder at or above `near`, else at or above the working folder.
 
+    Its database is where the environment says; `--database` has put it there.
+
     Raises:
         InputError: no such folder holds `rubrics/`.
     """
+    database = os.environ.get(DATABASE, "")
     if explicit is not None:
         if not (explicit / "rubrics").is_dir():
             raise InputError(f"expected a folder with rubrics/ in it, found {explicit}")
-        return Course(explicit.resolve())
+        return Course(explicit.resolve(), database)
     for start in (near.resolve(), Path.cwd()):
         for folder in (start, *start.parents):
             if (folder / "rubrics").is_dir():
-                return Course(folder)
+                return Course(folder, database)
     where = f"{near} or the working folder"
     raise InputError(
         f"expected a folder rubrics/ at or above {where}, found none: use --course DIR"

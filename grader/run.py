@@ -11,9 +11,11 @@ from rich.console import Console
 from grader.assignment import Assignment
 from grader.batch import Batch, execute_starter
 from grader.course import Course
+from grader.diffing import changed_in_words
 from grader.display import Display, shown, summary
 from grader.errors import InputError
 from grader.grades.desk import Desk
+from grader.history import History, basis_of
 from grader.intake.folders import Handed
 from grader.judging.judge import starter_known
 from grader.judging.judges import Judges
@@ -35,7 +37,7 @@ def run(
 ) -> int:
     """Execute what is new or changed, score everything, write reports; return the exit code."""
     code = ALL_SCORED
-    store = Store(course.state)
+    store = Store(course.state, course.database)
     store.clean()
     with Symbolic() as symbolic, ExitStack() as stack:
         # All rubrics are read before anything runs: a bad one must not cost an hour first.
@@ -69,7 +71,10 @@ def rescore(
         for slug, folder in assignments:
             with _judges(course, slug, options) as judges:  # it opens the assignment at once, too
                 assignment = course.open(slug, symbolic, options.rubric)
-                handed, store = Handed(folder, slug, assignment.layout), Store(course.state)
+                handed, store = (
+                    Handed(folder, slug, assignment.layout),
+                    Store(course.state, course.database),
+                )
                 found = _report(
                     assignment, handed, store, judges, console, options.out, [], pages=pages
                 )
@@ -150,18 +155,26 @@ def _report(
     *,
     pages: bool = False,
 ) -> int:
-    desk = Desk(store.root, assignment.rubric)
+    desk = Desk(store.root, assignment.rubric, store.url)
+    history = History(store.database, assignment.slug)
+    entries = store.entries(assignment.slug)
+    evidence = {name: store.frames_digest(entry.key) for name, entry in entries.items()}
     scores = desk.graded(judges.scores(assignment.rubric, handed.folders, bugs))
+    scores = history.passing(scores, evidence)
     if pages:
         publisher = Publisher(assignment, store, handed.read, out, bugs)
         scores = publisher.published(scores, handed.students)
     lines = write_reports(scores, handed.students, assignment.rubric, out)
     to_grade = desk.write(out)
+    before, scoring = history.keep(basis_of(assignment), desk.last)
     if desk.kept:
         says = "written.csv was filled in since it was written; it is kept as"
         console.print(f"[yellow]{says}[/] {desk.kept}: grader grades import", highlight=False)
     summary(console, f"{assignment.slug}: {assignment.rubric.title}", lines)
     _renamed([line.student for line in lines], console)
+    if before and scoring:
+        told = changed_in_words(history, before, scoring)
+        console.print(f"{told}: grader diff {assignment.slug}", highlight=False)
     left_out = len(handed.students) - len(lines)
     if left_out:
         console.print(f"{left_out} submissions are new or changed and not executed: grader run")

@@ -2,10 +2,10 @@
 
     .grader/evidence/<key>/frames.bin    the guest's frames, byte for byte
     .grader/evidence/<key>/record.json   what the host saw; it is there last
-    .grader/runs/<slug>.jsonl            a line for every decision; the last counts
 
 A key is the digest of submission and plan. Folders appear whole (written beside, then renamed), and
-reading goes through the same strict reader as the sandbox's own output.
+reading goes through the same strict reader as the sandbox's own output. What became of each student
+is noted in the course's database (`grader.database`); the last decision counts.
 """
 
 from __future__ import annotations
@@ -16,12 +16,17 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO
 
+from sqlalchemy import Connection, func, insert, select
+
+from grader.database.opening import Database
+from grader.database.tables import DECISIONS
 from grader.errors import StoreFault
 from grader.evidence import Evidence
 from grader.execute import Run, conclude
@@ -34,6 +39,8 @@ from grader.submission import Submission
 VERSION = 2
 #: Age in seconds at which a half-written folder is nobody's any more.
 STALE_S = 3600
+#: Fewer students than that are looked up by name.
+FEW = 100
 #: Start of the names of folders that are being written.
 NEW = ".new-"
 
@@ -61,6 +68,9 @@ class Entry:
     fault: str = ""
 
 
+FIELDS = tuple(field.name for field in fields(Entry))
+
+
 def key_of(submission: Submission, plan: Plan) -> str:
     """The key of the evidence that a submission gives under a plan."""
     return hashlib.sha256(f"{submission.digest} {plan.digest}".encode()).hexdigest()
@@ -75,6 +85,13 @@ class Store:
     """
 
     root: Path
+    url: str = ""
+    """Where the course's database is; in `root` if empty."""
+
+    @property
+    def database(self) -> Database:
+        """Where decisions are noted."""
+        return Database(self.root, self.url)
 
     def has(self, key: str) -> bool:
         """Whether there is whole evidence under a key."""
@@ -83,6 +100,13 @@ class Store:
             return bool((self._folder(key) / "frames.bin").stat().st_size == record["bytes"])
         except (OSError, ValueError, KeyError, TypeError):
             return False
+
+    def frames_digest(self, key: str) -> str:
+        """Digest of what a run showed; empty where there is none."""
+        try:
+            return str(_read_record(self._folder(key))["frames"]) if key else ""
+        except (OSError, ValueError, KeyError, TypeError):
+            return ""
 
     def keep(self, key: str, run: Run, plan: Plan, asked: dict[str, str]) -> None:
         """Write a run's evidence, whole or not at all.
@@ -145,24 +169,33 @@ class Store:
         evidence = conclude(reader, stopped, asked, sandbox)
         return Kept(evidence=evidence, asked=asked, data=data)
 
-    def note(self, slug: str, entry: Entry) -> None:
-        """Append a decision about a student.
+    def note(self, journal: str, *entries: Entry) -> None:
+        """Add decisions about students; one that stands already is not said again.
+
+        Args:
+            journal: Of which round of executing: an assignment's slug, or a name of its own.
+            entries: At most one a student.
 
         Raises:
-            StoreFault: it could not be written.
+            StoreFault: they could not be written; none of them was.
         """
-        path = self._journal(slug)
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with path.open("a", encoding="utf-8") as file:
-                # Begun with a newline, because a crash may have left half a line.
-                file.write("\n" + json.dumps(asdict(entry)) + "\n")
-        except OSError as error:
-            raise StoreFault(f"{path} cannot be written: {error}") from error
+        at = datetime.now(UTC).isoformat(timespec="seconds")
+        with self.database.writing() as connection:
+            few = [entry.student for entry in entries] if len(entries) < FEW else []
+            known = _last_of(connection, journal, few)
+            new = [entry for entry in entries if known.get(entry.student) != entry]
+            told = [{"journal": journal, "at": at, **asdict(entry)} for entry in new]
+            if told:
+                connection.execute(insert(DECISIONS), told)
 
-    def entries(self, slug: str) -> dict[str, Entry]:
-        """The last decision about every student."""
-        return {entry.student: entry for entry in self._lines(slug)}
+    def entries(self, journal: str) -> dict[str, Entry]:
+        """The last decision about every student.
+
+        Raises:
+            StoreFault: they could not be read.
+        """
+        with self.database.reading() as connection:
+            return _last_of(connection, journal)
 
     def clean(self) -> None:
         """Remove what a killed run left half written; another run may be writing right now."""
@@ -171,22 +204,21 @@ class Store:
                 if time.time() - left.stat().st_mtime > STALE_S:
                     shutil.rmtree(left, ignore_errors=True)
 
-    def _lines(self, slug: str) -> Iterator[Entry]:
-        path = self._journal(slug)
-        if not path.is_file():
-            return
-        with path.open(encoding="utf-8", errors="replace") as file:
-            for line in file:
-                # The last line may be torn when the machine went down while it was written.
-                with suppress(ValueError, TypeError):
-                    fields: dict[str, Any] = json.loads(line)
-                    yield Entry(**fields)
-
     def _folder(self, key: str) -> Path:
         return self.root / "evidence" / key
 
-    def _journal(self, slug: str) -> Path:
-        return self.root / "runs" / f"{slug}.jsonl"
+
+def _last_of(
+    connection: Connection, journal: str, students: Sequence[str] = ()
+) -> dict[str, Entry]:
+    """The last decision about some students, or about all."""
+    last = select(func.max(DECISIONS.c.number)).where(DECISIONS.c.journal == journal)
+    if students:
+        last = last.where(DECISIONS.c.student.in_(students))
+    last = last.group_by(DECISIONS.c.student)
+    asked = select(*(DECISIONS.c[name] for name in FIELDS)).where(DECISIONS.c.number.in_(last))
+    rows = connection.execute(asked.order_by(DECISIONS.c.number)).mappings()
+    return {row["student"]: Entry(**row) for row in rows}
 
 
 def _read_record(folder: Path) -> dict[str, Any]:

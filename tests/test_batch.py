@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 from frames_of import NOTHING, FakeSandbox
 from small_course import SOLUTION, frames, make_course, notebook, write
+from sqlalchemy import func, select
 
 from grader.assignment import Assignment
 from grader.batch import Batch, execute_starter, score_all
 from grader.course import Course
+from grader.database.tables import DECISIONS
 from grader.errors import InputError, StoreFault
 from grader.evidence import ProbeStatus
 from grader.execute import execute
@@ -306,11 +308,16 @@ def test_changed_data_is_said(tmp_path: Path, symbolic: Symbolic) -> None:
 def test_a_store_that_takes_nothing_stops_the_batch(tmp_path: Path, symbolic: Symbolic) -> None:
     many = {f"s{number:02}": [f"x = {number}"] for number in range(9)}
     bench = Bench(tmp_path, symbolic, **many)
-    write(bench.course.state / "runs", "a file where a folder is needed")
-    sandbox = FakeSandbox(bench.right())
-    with pytest.raises(StoreFault, match="cannot be written"):
+
+    class Damaging(FakeSandbox):
+        def run(self, box: bytes, reader: Any, **more: Any) -> Any:
+            (bench.course.state / "grader.db").write_bytes(b"no database any more" * 100)
+            return super().run(box, reader, **more)
+
+    sandbox = Damaging(bench.right())
+    with pytest.raises(StoreFault, match="file is not a database"):
         bench.run(sandbox)
-    assert sandbox.count < 9
+    assert 0 < sandbox.count < 9
 
 
 def test_an_answer_that_is_no_value_costs_that_check_only(
@@ -353,15 +360,16 @@ def test_a_bug_in_one_check_costs_no_other(tmp_path: Path, symbolic: Symbolic) -
     )
 
 
-def test_a_torn_last_line_of_the_journal_is_left_out(tmp_path: Path) -> None:
+def test_the_last_decision_counts_and_is_said_once(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    entry = Entry(student="s01", submission="a", key="b")
-    store.note("hw", entry)
-    with (tmp_path / "runs" / "hw.jsonl").open("a") as file:
-        file.write('{"student": "s02", "subm')
-    after = Entry(student="s03", submission="c", key="d")
-    store.note("hw", after)
-    assert store.entries("hw") == {"s01": entry, "s03": after}
+    before, entry = (Entry(student="s01", submission="a", key=key) for key in ("b", "c"))
+    other = Entry(student="s02", submission="c", fault="it broke")
+    store.note("hw", before, other)
+    for _ in range(2):
+        store.note("hw", entry, other)
+    assert store.entries("hw") == {"s01": entry, "s02": other}
+    with store.database.reading() as connection:
+        assert connection.scalar(select(func.count()).select_from(DECISIONS)) == 3
 
 
 # --- the starter ----------------------------------------------------------------------------------

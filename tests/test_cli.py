@@ -49,6 +49,7 @@ VERBS = [
     "verify",
     "doctor",
     "status",
+    "diff",
     "rubric",
     "grades",
 ]

@@ -20,21 +20,25 @@ class Desk:
     Args:
         state: The course's `.grader/`.
         rubric: The assignment's.
+        url: Where the course's database is; in `state` if empty.
     """
 
-    def __init__(self, state: Path, rubric: Rubric) -> None:
+    def __init__(self, state: Path, rubric: Rubric, url: str = "") -> None:
         """Read the grades.
 
         Raises:
             StoreFault: they cannot be read.
         """
         self._state = state
+        self._url = url
         self._rubric = rubric
         self._waiting: list[Waiting] = []
         self.kept: Path | None = None
         """Where a filled-in sheet was put before a new one took its place."""
-        with open_grades(state, reading=True) as grades:
+        with open_grades(state, url, reading=True) as grades:
             self._grades: dict[str, Grade] = grades.current(rubric.assignment)
+            self.last = grades.last
+            """Number of the last grade that counts here."""
 
     def graded(self, scores: Iterable[Score]) -> Iterator[Score]:
         """Scores with people's grades in them; what waits is remembered on the way."""
@@ -55,7 +59,7 @@ class Desk:
         write_written(self._waiting, self._rubric, out)
         note.parent.mkdir(parents=True, exist_ok=True)
         note.write_text(_digest(sheet))
-        with open_grades(self._state) as grades:
+        with open_grades(self._state, self._url) as grades:
             grades.expect(self._rubric.assignment, (one.row for one in self._waiting))
         return sum(one.holds is None for one in self._waiting)
 

@@ -41,10 +41,10 @@ def main() -> None:
     opening = Opening.from_json(asked.readline())
     with Symbolic() as symbolic:
         try:
-            course = Course(Path(opening.root))
+            course = Course(Path(opening.root), opening.database)
             rubric = Path(opening.rubric) if opening.rubric else None
             assignment = course.open(opening.slug, symbolic, rubric)
-            judge = judge_of(assignment, Store(course.state), opening.journal)
+            judge = judge_of(assignment, Store(course.state, course.database), opening.journal)
         except (InputError, Fault) as fault:
             _say(told, {"fault": str(fault)})
             return

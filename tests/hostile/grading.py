@@ -96,7 +96,7 @@ def grade(
 
 def _graded(course: Course, sandbox: Sandbox, host: Host, jobs: int) -> dict[str, Seen]:
     bugs: list[str] = []
-    store, out = Store(course.state), course.root / "reports"
+    store, out = Store(course.state, course.database), course.root / "reports"
     with Symbolic() as symbolic:
         assignment = course.open(SLUG, symbolic)
         handed = Handed(course.root / "submissions" / SLUG, SLUG, assignment.layout)
