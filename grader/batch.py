@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import traceback
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import suppress
@@ -17,6 +18,7 @@ from typing import Protocol
 from grader.assignment import Assignment
 from grader.errors import Fault, InputError, StoreFault
 from grader.execute import execute
+from grader.explain import circumstances, why_executed
 from grader.judging.judge import judge_of, starter_journal
 from grader.plan import Plan
 from grader.sandbox.base import Sandbox
@@ -31,6 +33,10 @@ class Listener(Protocol):
 
     def planned(self, new: int, known: int) -> None:
         """So many submissions are to be executed, and so many were; called once, first."""
+        ...
+
+    def explained(self, reasons: Mapping[str, int]) -> None:
+        """Why submissions are executed, and how many for each reason; called once, after that."""
         ...
 
     def began(self, student: str) -> None:
@@ -93,6 +99,7 @@ class Batch:
         self._note({key: same for key, same in groups.items() if key not in todo})
         new = sum(map(len, todo.values()))
         self.listener.planned(new, sum(map(len, groups.values())) - new)
+        self.listener.explained(self._reasons(todo))
         with ThreadPoolExecutor(self.jobs, thread_name_prefix="grader") as pool:
             futures: dict[Future[str], tuple[str, list[Ticket]]] = {}
             try:
@@ -108,6 +115,17 @@ class Batch:
                 with suppress(Fault):  # what stopped the batch is what matters
                     self.sandbox.close()
                 raise
+
+    def _reasons(self, todo: Mapping[str, Sequence[Ticket]]) -> Mapping[str, int]:
+        """Why submissions are executed, the most frequent reason first."""
+        entries = self.store.entries(self._journal) if todo else {}
+        now = circumstances(self.plan, self._asked())
+        found: Counter[str] = Counter()
+        for ticket in (one for same in todo.values() for one in same):
+            entry = entries.get(ticket.student)
+            before = self.store.circumstances(entry.key) if entry else None
+            found[why_executed(ticket, entry, before, now)] += 1
+        return dict(found.most_common())
 
     def _one(self, key: str, student: str) -> str:
         """Execute one submission until it is decided; return the ending, raise the last fault."""
@@ -132,6 +150,10 @@ class Batch:
                 if self._stop.is_set() or after(faults) is Next.HAND_TO_PERSON:
                     raise
                 self.listener.retried(student, str(fault))
+
+    @property
+    def _journal(self) -> str:
+        return self.journal or self.assignment.slug
 
     def _asked(self) -> dict[str, str]:
         asked: dict[str, str] = {}
@@ -166,13 +188,16 @@ class Batch:
             for key, same in groups.items()
             for one in same
         ]
-        self.store.note(self.journal or self.assignment.slug, *entries)
+        self.store.note(self._journal, *entries)
 
 
 class Silent:
     """A listener for what nobody waits for."""
 
     def planned(self, new: int, known: int) -> None:
+        """Nothing."""
+
+    def explained(self, reasons: Mapping[str, int]) -> None:
         """Nothing."""
 
     def began(self, student: str) -> None:

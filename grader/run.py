@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -14,6 +15,7 @@ from grader.course import Course
 from grader.diffing import changed_in_words
 from grader.display import Display, shown, summary
 from grader.errors import InputError
+from grader.explain import changed_questions
 from grader.grades.desk import Desk
 from grader.history import History, basis_of
 from grader.intake.folders import Handed
@@ -78,6 +80,7 @@ def rescore(
                 found = _report(
                     assignment, handed, store, judges, console, options.out, [], pages=pages
                 )
+                _say_what_asks_otherwise(assignment, store, console)
             code = max(code, found)
     return code
 
@@ -131,6 +134,18 @@ def _execute(
     return bugs + batch.bugs
 
 
+def _say_what_asks_otherwise(assignment: Assignment, store: Store, console: Console) -> None:
+    """Name the questions that scoring cannot decide, for nobody was asked them as they are now."""
+    now = {p: d for check in assignment.rubric.checks for p, d in assignment.asked(check).items()}
+    students: Counter[str] = Counter()
+    for entry in store.entries(assignment.slug).values():
+        before = store.circumstances(entry.key)
+        students.update(changed_questions(before.asked, now) if before else ())
+    for question, count in students.items():
+        says = f"{question} asks something else than when {count} students were executed"
+        console.print(f"{shown(says)}: grader run", highlight=False)
+
+
 def _say_who_is_stale(handed: Handed, store: Store, plan: str, console: Console) -> None:
     """Name those whose scores come from an earlier plan, as after --student with other limits."""
     entries = store.entries(handed.slug)
@@ -175,6 +190,8 @@ def _report(
     if before and scoring:
         told = changed_in_words(history, before, scoring)
         console.print(f"{told}: grader diff {assignment.slug}", highlight=False)
+    elif before:
+        console.print("no score is another than before", highlight=False)
     left_out = len(handed.students) - len(lines)
     if left_out:
         console.print(f"{left_out} submissions are new or changed and not executed: grader run")

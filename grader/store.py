@@ -57,6 +57,20 @@ class Kept:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Circumstances:
+    """Under what a submission was executed: all of a plan that can change what it shows."""
+
+    image: str
+    data: str
+    lib: str | None
+    """Digest; None where earlier graders did not note it, as for the seed."""
+    seed: int | None
+    limits: dict[str, Any]
+    asked: dict[str, str]
+    """Digest of every probe that was put, by id."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """The last decision about a student: evidence, or the fault that stands in its place."""
 
@@ -101,6 +115,23 @@ class Store:
         except (OSError, ValueError, KeyError, TypeError):
             return False
 
+    def circumstances(self, key: str) -> Circumstances | None:
+        """Under what evidence came about; None where there is no whole evidence."""
+        if not (key and self.has(key)):
+            return None
+        try:
+            record = _read_record(self._folder(key))
+            return Circumstances(
+                image=record["image"],
+                data=record["data"],
+                lib=record.get("lib"),
+                seed=record.get("seed"),
+                limits=dict(record["limits"]),
+                asked=dict(record["asked"]),
+            )
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
     def frames_digest(self, key: str) -> str:
         """Digest of what a run showed; empty where there is none."""
         try:
@@ -124,6 +155,8 @@ class Store:
             "asked": asked,
             "stopped": asdict(run.stopped),
             "data": plan.data_digest,
+            "lib": plan.lib_digest,
+            "seed": plan.seed,
             "bytes": len(run.raw),
             "frames": hashlib.sha256(run.raw).hexdigest(),
         }

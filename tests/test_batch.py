@@ -1,7 +1,7 @@
 """One submission never stops the others, and a fault of ours never becomes a zero."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -32,9 +32,13 @@ class Listened:
 
     def __init__(self) -> None:
         self.heard: list[tuple[str, ...]] = []
+        self.reasons: dict[str, int] = {}
 
     def planned(self, new: int, known: int) -> None:
         self.heard.append(("planned", f"{new} new, {known} known"))
+
+    def explained(self, reasons: Mapping[str, int]) -> None:
+        self.reasons = dict(reasons)
 
     def began(self, student: str) -> None:
         self.heard.append(("began", student))
@@ -370,6 +374,41 @@ def test_the_last_decision_counts_and_is_said_once(tmp_path: Path) -> None:
     assert store.entries("hw") == {"s01": entry, "s02": other}
     with store.database.reading() as connection:
         assert connection.scalar(select(func.count()).select_from(DECISIONS)) == 3
+
+
+def test_why_something_is_executed_is_said(tmp_path: Path, symbolic: Symbolic) -> None:
+    bench = Bench(tmp_path, symbolic, s01=SOLUTION, s02=["x = 1"], s03=["y = 1"])
+
+    def why(*, fresh: bool = False, **limits: Any) -> dict[str, int]:
+        bench.assignment = bench.course.open("hw", symbolic)
+        bench.plan = bench.assignment.plan("fake image", **limits)
+        bench.run(FakeSandbox(*[bench.right()] * 3), fresh=fresh)
+        return bench.listened.reasons
+
+    rubric = bench.course.rubric_path("hw")
+    assert why() == {"never executed": 3}
+    rubric.write_text(rubric.read_text().replace("credit: 0.25", "credit: 0.5"))
+    assert why() == {}, "what is only scored otherwise executes nothing"
+    write(tmp_path / "submissions" / "hw" / "s02" / "hw.ipynb", notebook("x = 2"))
+    write(tmp_path / "submissions" / "hw" / "s04" / "hw.ipynb", notebook("z = 2"))
+    (bench.store.root / "evidence" / bench.store.entries("hw")["s03"].key / "frames.bin").unlink()
+    assert why() == {
+        "handed in anew": 1,
+        "its evidence is gone or damaged": 1,
+        "never executed": 1,
+    }
+    rubric.write_text(rubric.read_text().replace("normal(3)", "normal(4)"))
+    assert why() == {"2 asks something else": 4}
+    assert why(memory_mib=512) == {"other limits (memory_mib 1024 -> 512)": 4}
+    assert why(memory_mib=512, fresh=True) == {"as --fresh asks": 4}
+    write(tmp_path / "reference" / "hw" / "student" / "data" / "a.txt", "1")
+    assert why(memory_mib=512) == {"other data/": 4}
+    bench.assignment = bench.course.open("hw", symbolic)
+    bench.plan = bench.assignment.plan("another", memory_mib=512)
+    bench.run(FakeSandbox([]))
+    assert bench.listened.reasons == {"another environment (image, Python or packages)": 4}
+    bench.run(FakeSandbox(bench.right()))
+    assert bench.listened.reasons == {"a fault of the grader or the machine stopped it before": 4}
 
 
 # --- the starter ----------------------------------------------------------------------------------

@@ -46,7 +46,7 @@ FLOORS = [
     {"score", "rehearse"},
     {"course"},
     {"store", "schedule", "history"},
-    {"difference"},
+    {"difference", "explain"},
     {"judging"},
     {"grades", "grades.rows"},
     {"grades.store"},
