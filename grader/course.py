@@ -21,6 +21,7 @@ from grader.checks.base import Context
 from grader.errors import InputError
 from grader.inputs import Inputs
 from grader.intake.folders import read_submission
+from grader.locks import open_alone
 from grader.reference import Reference
 from grader.rehearse import refuse
 from grader.submission import Layout, Submission
@@ -161,19 +162,16 @@ class Course:
         return found
 
     def _make_secret(self, path: Path) -> None:
-        """Write it whole and then link it, so that of two first runs both read the same."""
+        """Write it whole beside and rename it, so that of two first runs both read the same."""
         self.state.mkdir(exist_ok=True)
-        beside = path.with_name(f"secret-{os.getpid()}-{secrets.token_hex(4)}")
-        handle = os.open(beside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-        with os.fdopen(handle, "w") as file:
+        beside = path.with_name("secret.new")
+        with open_alone(beside) as file:
+            if path.exists():  # another run was first: its secret counts
+                beside.unlink()
+                return
             file.write(secrets.token_hex(SECRET_BYTES))
-        try:
-            os.link(beside, path)
-        except FileExistsError:
-            pass  # another run was first: its secret counts
-        except OSError:
-            beside.replace(path)  # a file system without hard links
-        beside.unlink(missing_ok=True)
+            file.flush()
+            beside.replace(path)
 
     def shown(self, path: Path) -> str:
         """A path as messages write it: relative to the working folder where that is shorter."""

@@ -86,8 +86,9 @@ def _chosen(scorings: Sequence[Scoring], number: int, option: str) -> Scoring:
 
 
 def _changes(history: History, before: Scoring, after: Scoring) -> list[Change]:
-    then = Moment(scoring=before, scores=history.at(before))
-    now = Moment(scoring=after, scores=history.at(after))
+    concerned = history.changed(before, after)
+    then = Moment(scoring=before, scores=history.at(before, concerned))
+    now = Moment(scoring=after, scores=history.at(after, concerned))
     return list(changes(then, now, history.graded(before, after)))
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -139,15 +139,24 @@ class History:
             rows = connection.execute(asked.order_by(SCORINGS.c.number)).mappings()
             return [_scoring(row) for row in rows]
 
-    def at(self, scoring: Scoring) -> dict[str, Scored]:
-        """Everybody's score as it was after a scoring, by student.
+    def changed(self, after: Scoring, until: Scoring) -> set[str]:
+        """The students whose score is another, or came or went, in any scoring after one."""
+        asked = select(SCORES.c.student).join(SCORINGS, SCORINGS.c.number == SCORES.c.scoring)
+        of = SCORINGS.c.assignment == self._assignment
+        between = SCORES.c.scoring.between(after.number + 1, until.number)
+        with self._database.reading() as connection:
+            return set(connection.scalars(asked.where(of, between)))
+
+    def at(self, scoring: Scoring, students: Set[str] | None = None) -> dict[str, Scored]:
+        """Scores as they were after a scoring, by student: of some, or of everybody.
 
         Raises:
             StoreFault: it cannot be read.
         """
         with self._database.reading() as connection:
             told = _texts(connection, self._assignment, scoring.number)
-        return {name: _scored(row, scoring) for name, row in told.items() if row["score"]}
+        wanted = told.keys() if students is None else told.keys() & students
+        return {name: _scored(told[name], scoring) for name in wanted if told[name]["score"]}
 
     def graded(self, after: Scoring, until: Scoring) -> dict[tuple[str, str], str]:
         """Who gave or took back a grade between two scorings, by student and question."""

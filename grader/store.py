@@ -10,9 +10,9 @@ is noted in the course's database (`grader.database`); the last decision counts.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 import time
@@ -31,13 +31,18 @@ from grader.errors import StoreFault
 from grader.evidence import Evidence
 from grader.execute import Run, conclude
 from grader.frames import FrameReader
+from grader.locks import locked, open_alone
 from grader.plan import Limits, Plan
 from grader.sandbox.base import Cause, Stopped
 from grader.submission import Submission
 
 #: Of `record.json`; evidence of another version counts as none.
 VERSION = 2
-#: Age in seconds at which a half-written folder is nobody's any more.
+#: What the system says when a folder is not empty that another should take the place of.
+TAKEN = (errno.EEXIST, errno.ENOTEMPTY)
+#: How often one tries to put evidence into a place that others write to as well.
+TRIES = 5
+#: Age in seconds at which a half-written folder is nobody's any more, where no lock can tell.
 STALE_S = 3600
 #: Fewer students than that are looked up by name.
 FEW = 100
@@ -139,8 +144,18 @@ class Store:
         except (OSError, ValueError, KeyError, TypeError):
             return ""
 
-    def keep(self, key: str, run: Run, plan: Plan, asked: dict[str, str]) -> None:
+    def keep(
+        self, key: str, run: Run, plan: Plan, asked: dict[str, str], *, anew: bool = False
+    ) -> None:
         """Write a run's evidence, whole or not at all.
+
+        Args:
+            key: As `key_of` gives it.
+            run: What was executed.
+            plan: Under which plan.
+            asked: Digest of every probe, by id.
+            anew: Whether it takes the place of whole evidence. If not, what is there stands:
+                another grader was first, and everybody is scored by the same.
 
         Raises:
             StoreFault: it could not be written.
@@ -163,21 +178,32 @@ class Store:
         evidence = self.root / "evidence"
         try:
             evidence.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(prefix=NEW, dir=evidence) as beside:
+            with (
+                locked(self._writing, shared=True),
+                tempfile.TemporaryDirectory(prefix=NEW, dir=evidence) as beside,
+            ):
                 whole = Path(beside) / "whole"
                 whole.mkdir()
                 (whole / "frames.bin").write_bytes(run.raw)
                 (whole / "record.json").write_text(json.dumps(record))
-                self._put(whole, key)
+                self._put(whole, key, anew=anew)
         except OSError as error:
             raise StoreFault(f"evidence cannot be written to {evidence}: {error}") from error
 
-    def _put(self, whole: Path, key: str) -> None:
-        """Move finished evidence to its place; what stands there (an earlier run) gives way."""
+    def _put(self, whole: Path, key: str, *, anew: bool) -> None:
+        """Move finished evidence to its place; an earlier run there gives way, or is kept."""
         folder = self._folder(key)
-        if folder.exists():
-            folder.rename(whole.parent / "earlier")
-        whole.rename(folder)
+        for number in range(TRIES):  # another grader may put its own there at any moment
+            if not anew and self.has(key):
+                return
+            with suppress(FileNotFoundError):
+                folder.rename(whole.parent / f"earlier-{number}")
+            try:
+                whole.rename(folder)
+                return
+            except OSError as error:
+                if error.errno not in TAKEN or number + 1 == TRIES:
+                    raise
 
     def load(self, key: str) -> Kept:
         """Read evidence back.
@@ -232,10 +258,19 @@ class Store:
 
     def clean(self) -> None:
         """Remove what a killed run left half written; another run may be writing right now."""
-        for left in (self.root / "evidence").glob(f"{NEW}*"):
-            with suppress(OSError):
-                if time.time() - left.stat().st_mtime > STALE_S:
-                    shutil.rmtree(left, ignore_errors=True)
+        evidence = self.root / "evidence"
+        if not evidence.is_dir():
+            return
+        with suppress(OSError), locked(self._writing, wait=False) as alone:
+            for left in evidence.glob(f"{NEW}*"):
+                with suppress(OSError):
+                    if alone or time.time() - left.stat().st_mtime > STALE_S:
+                        shutil.rmtree(left, ignore_errors=True)
+
+    @property
+    def _writing(self) -> Path:
+        """Locked by all who write evidence, together, and by nobody else."""
+        return self.root / "evidence.lock"
 
     def _folder(self, key: str) -> Path:
         return self.root / "evidence" / key
@@ -266,19 +301,22 @@ def _read_record(folder: Path) -> dict[str, Any]:
 def atomically(path: Path) -> Iterator[TextIO]:
     """Write a text file so that readers see the old text or the new, nothing between.
 
+    What a killed grader left of one is the beginning of the next.
+
     Raises:
         StoreFault: it could not be written; the old text stands.
     """
+    beside = path.with_name(f".{path.name}.new")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-        beside = Path(name)
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
+        with open_alone(beside) as file:
+            try:
                 yield file
-            beside.chmod(0o644)
-            beside.replace(path)
-        finally:
-            beside.unlink(missing_ok=True)
+                file.flush()
+                beside.chmod(0o644)
+                beside.replace(path)
+            except BaseException:
+                beside.unlink(missing_ok=True)
+                raise
     except OSError as error:
         raise StoreFault(f"{path} cannot be written: {error}") from error

@@ -364,6 +364,39 @@ def test_a_bug_in_one_check_costs_no_other(tmp_path: Path, symbolic: Symbolic) -
     )
 
 
+@pytest.mark.parametrize("fresh", [False, True])
+def test_of_two_graders_at_once_the_first_evidence_stands_unless_it_is_made_anew(
+    tmp_path: Path, symbolic: Symbolic, fresh: bool
+) -> None:
+    bench = Bench(tmp_path, symbolic, s01=SOLUTION)
+    wrong = frames(bench.plan.probes, "n*(n+1)/2", 3)
+
+    class Slower(FakeSandbox):
+        def run(self, box: bytes, reader: Any, **more: Any) -> Any:
+            bench.run(FakeSandbox(bench.right()))  # another grader begins later and is first
+            return super().run(box, reader, **more)
+
+    bench.run(Slower(wrong), fresh=fresh)
+    assert points(bench.scores()["s01"])["2"] == (0 if fresh else 2)
+    assert len(list((bench.store.root / "evidence").iterdir())) == 1
+
+
+def test_what_another_grader_executed_meanwhile_is_not_executed_again(
+    tmp_path: Path, symbolic: Symbolic
+) -> None:
+    bench = Bench(tmp_path, symbolic, s01=SOLUTION, s02=["x = 1"])
+    others = FakeSandbox(bench.right(), bench.right())
+
+    class Slower(FakeSandbox):
+        def run(self, box: bytes, reader: Any, **more: Any) -> Any:
+            bench.run(others)
+            return super().run(box, reader, **more)
+
+    sandbox = Slower(bench.right())
+    bench.run(sandbox)
+    assert (others.count, sandbox.count) == (2, 1)
+
+
 def test_the_last_decision_counts_and_is_said_once(tmp_path: Path) -> None:
     store = Store(tmp_path)
     before, entry = (Entry(student="s01", submission="a", key=key) for key in ("b", "c"))

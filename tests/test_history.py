@@ -144,6 +144,9 @@ def test_every_reason_is_told_that_concerns_the_question(tmp_path: Path, databas
     ]
     basis = replace(BASIS, questions={"1": "a", "2": "other"}, rubric="q")
     kept.keep(*after, basis=basis, last=last, ann="e2", bob="e2", cy="e1")
+    first, second = kept.history.scorings()
+    assert kept.history.changed(first, second) == {"ann", "bob", "cy", "dan", "eve", "fay"}
+    assert kept.history.changed(second, second) == set()
 
     def change(
         student: str, question: str, was: float | None, now: float | None, *why: str

@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[1] / "grader"
 
 FLOORS = [
     {"errors", "patterns", "values", "__init__"},
-    {"codec", "child", "database"},
+    {"codec", "child", "database", "locks"},
     {"submission", "plan", "verdict"},
     {"frames", "verdict_json"},
     {"evidence", "rubric.yaml", "rubric.model", "intake", "intake.notebook", "sandbox"},
@@ -17,7 +17,7 @@ FLOORS = [
     {"intake.asked"},
     {"intake.folders"},
     {"rubric"},
-    {"sandbox.environment", "sandbox.seccomp", "sandbox.lock", "sandbox.pipes"},
+    {"sandbox.environment", "sandbox.seccomp", "sandbox.lock", "sandbox.pipes", "sandbox.owner"},
     {"sandbox.policy", "sandbox.engine", "sandbox.hardening", "sandbox.wheels"},
     {"sandbox.image"},
     {"sandbox.docker", "sandbox.bubblewrap", "sandbox.process"},

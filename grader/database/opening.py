@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -137,7 +138,9 @@ class Database:
             raise InputError(f"{says}: {do}")
 
 
+@cache
 def _engine(url: URL, *, reading: bool) -> Engine:
+    """How to connect; it holds no connection, but statements that were put together before."""
     try:
         engine = create_engine(url, poolclass=NullPool)
     except ImportError as error:

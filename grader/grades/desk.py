@@ -11,6 +11,7 @@ from grader.grades.rows import Grade, Waiting, graded, waiting
 from grader.grades.store import open_grades
 from grader.report.written import write_written
 from grader.rubric import Rubric
+from grader.store import atomically
 from grader.verdict import Score
 
 
@@ -56,9 +57,15 @@ class Desk:
         where = hashlib.sha256(str(sheet.resolve()).encode()).hexdigest()[:16]
         note = self._state / "written" / f"{where}.sha256"
         self.kept = _kept(sheet, note)
-        write_written(self._waiting, self._rubric, out)
         note.parent.mkdir(parents=True, exist_ok=True)
-        note.write_text(_digest(sheet))
+
+        def remember(finished: Path) -> None:
+            """Whatever happens next, old and new are known as ours."""
+            known = [_digest(path) for path in (sheet, finished) if path.is_file()]
+            with atomically(note) as file:
+                file.write("\n".join(known))
+
+        write_written(self._waiting, self._rubric, out, remember)
         with open_grades(self._state, self._url) as grades:
             grades.expect(self._rubric.assignment, (one.row for one in self._waiting))
         return sum(one.holds is None for one in self._waiting)
@@ -70,7 +77,7 @@ def _kept(sheet: Path, note: Path) -> Path | None:
     Raises:
         StoreFault: it could not be put aside, so a new one must not take its place.
     """
-    if not sheet.is_file() or (note.is_file() and note.read_text() == _digest(sheet)):
+    if not sheet.is_file() or (note.is_file() and _digest(sheet) in note.read_text().split()):
         return None
     aside = sheet.with_name(f"written-{_digest(sheet)[:8]}.csv")
     try:
