@@ -28,12 +28,8 @@ from typing import Any
 
 import click
 import docker
-import hostile.escaping
-import hostile.exhausting
-import hostile.leaking
-import hostile.spoofing  # noqa: F401
 import yaml
-from hostile.attack import ATTACKS, Attack, Host
+from hostile.attack import ATTACKS, Attack, Host, find_attacks
 from hostile.course import RIGHT, SLUG, WRONG
 from rich.console import Console
 from small_course import notebook
@@ -53,6 +49,8 @@ from benchmarks.peers.verdict import (
     rows,
 )
 from grader.sandbox.image import runner_image
+
+find_attacks()
 
 ROOT = Path(__file__).resolve().parents[1]
 PEERS = {"nbgrader": "nbgrader", "otter": "otter-grader"}

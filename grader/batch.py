@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from grader.assignment import Assignment
-from grader.errors import Fault, InputError, StoreFault
+from grader.errors import Fault, InputError, SandboxFault, StoreFault
 from grader.execute import execute
 from grader.explain import circumstances, why_executed
 from grader.judging.judge import judge_of, starter_journal
@@ -147,8 +147,11 @@ class Batch:
                     self.assignment.data,
                     self.assignment.lib,
                 )
+                if not run.reader.ended and not faults:
+                    # Killed for memory: the host's lack of it, or the student's fault once more.
+                    raise SandboxFault("the guest itself was killed for memory")
                 self.store.keep(key, run, self.plan, self._asked(), anew=self._fresh)
-                return run.evidence.ending
+                return run.ending
             except Fault as fault:
                 faults.append(str(fault))
                 if self._stop.is_set() or after(faults) is Next.HAND_TO_PERSON:

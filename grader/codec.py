@@ -169,7 +169,7 @@ class _Decoder:
     """Builds one value; every rule that a node breaks is a `ProtocolViolation`."""
 
     def __init__(self, nodes: list[Any], blobs: memoryview) -> None:
-        self.nodes, self.blobs, self.seen = nodes, blobs, 0
+        self.nodes, self.blobs, self.seen, self.taken = nodes, blobs, 0, 0
 
     def value(self, at: int, depth: int) -> Value:
         self.seen += 1
@@ -197,6 +197,9 @@ class _Decoder:
             raise ProtocolViolation("a byte range is malformed")
         if offset + size > len(self.blobs):
             raise ProtocolViolation("a byte range lies outside the value")
+        self.taken += size  # ranges that overlap would make much of little
+        if self.taken > len(self.blobs):
+            raise ProtocolViolation("a value shares its bytes")
         return bytes(self.blobs[offset : offset + size])
 
     def _null(self, child: Any) -> None:

@@ -146,14 +146,14 @@ def limits_that_break(sandbox: Sandbox, limits: Limits = LIMITS) -> list[str]:
         Probe(id=name, request={"op": "capture", "name": f"limit_{n}"}, time_s=10)
         for n, name in enumerate(TRIALS)
     )
-    run = execute(
+    evidence = execute(
         Submission(student="doctor", assignment="doctor", cells=cells),
         Plan(assignment="doctor", limits=limits, probes=probes, seed=1, image=sandbox.image),
         sandbox,
         None,
-    )
-    broken = [name for name in TRIALS if run.evidence.observed(name).value is not True]
-    last = run.evidence.cells[-1] if run.evidence.cells else None
+    ).evidence()
+    broken = [name for name in TRIALS if evidence.observed(name).value is not True]
+    last = evidence.cells[-1] if evidence.cells else None
     held = last is not None and (last.index, last.status) == (len(TRIALS), CellStatus.MEMORY)
     return broken if held else [*broken, MEMORY]
 

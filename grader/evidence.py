@@ -135,7 +135,7 @@ def read_cells(frames: Iterable[Frame]) -> tuple[CellReceipt, ...]:
 
 
 def read_observations(frames: Iterable[Frame], asked: Container[str]) -> dict[str, Observation]:
-    """Read the receipts of the probes.
+    """Read the answers to the probes.
 
     Args:
         frames: Everything that the guest wrote.
@@ -144,15 +144,22 @@ def read_observations(frames: Iterable[Frame], asked: Container[str]) -> dict[st
     Raises:
         ProtocolViolation: a receipt is malformed, unasked for, or there twice.
     """
-    observations: dict[str, Observation] = {}
+    receipts = probe_receipts(frames, asked)
+    return {probe_id: _observation(frame) for probe_id, frame in receipts.items()}
+
+
+def probe_receipts(frames: Iterable[Frame], asked: Container[str]) -> dict[str, Frame]:
+    """The receipts of the probes by id, nothing of their payloads decoded; see above."""
+    receipts: dict[str, Frame] = {}
     for frame in frames:
         if frame.kind != "probe":
             continue
         probe_id = str(frame.header.get("id"))
-        if probe_id not in asked or probe_id in observations:
+        if probe_id not in asked or probe_id in receipts:
             raise ProtocolViolation("a receipt for a probe that was not asked, or asked once only")
-        observations[probe_id] = _observation(frame)
-    return observations
+        _status(ProbeStatus, frame)
+        receipts[probe_id] = frame
+    return receipts
 
 
 def _cell(frame: Frame) -> CellReceipt:

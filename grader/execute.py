@@ -16,14 +16,14 @@ from __future__ import annotations
 import json
 import secrets
 import struct
-from collections.abc import Container
+from collections.abc import Container, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from grader.codec import encode
 from grader.errors import ProtocolViolation, SandboxFault
-from grader.evidence import Ending, Evidence, read_cells, read_observations
+from grader.evidence import Ending, Evidence, probe_receipts, read_cells, read_observations
 from grader.frames import FrameReader
 from grader.plan import Plan
 from grader.sandbox.base import Cause, Sandbox, Stopped
@@ -35,12 +35,19 @@ KILLED = 137
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """A finished run: its evidence, and the raw receipts for the store."""
+    """A finished run; what its probes answered is not decoded before somebody asks for it."""
 
-    evidence: Evidence
-    key: bytes
-    raw: bytes
+    ending: Ending
+    reader: FrameReader
     stopped: Stopped
+    asked: frozenset[str]
+    """Ids of the probes that were put."""
+    sandbox: str
+    """Name of the sandbox that ran it."""
+
+    def evidence(self) -> Evidence:
+        """Decode what the run showed."""
+        return conclude(self.reader, self.stopped, self.asked, self.sandbox)
 
 
 def execute(
@@ -67,12 +74,27 @@ def execute(
     reader = FrameReader(key, plan.limits)
     box = build_box(submission, plan, key, watch_memory=sandbox.watch_memory)
     stopped = sandbox.run(box, reader, limits=plan.limits, data=data, lib=lib)
-    asked = [probe.id for probe in plan.probes]
-    evidence = conclude(reader, stopped, asked, sandbox.name)
-    unanswered = [probe for probe in asked if probe not in evidence.observations]
-    if reader.ended and unanswered:  # the guest writes a receipt even for what it skips
-        raise ProtocolViolation(f"the guest ended without a receipt for {', '.join(unanswered)}")
-    return Run(evidence=evidence, key=key, raw=bytes(reader.raw), stopped=stopped)
+    asked = frozenset(probe.id for probe in plan.probes)
+    ending = ending_of(reader, stopped)
+    cells = read_cells(reader.frames)
+    probes = probe_receipts(reader.frames, asked)
+    if reader.ended:
+        _check_complete({cell.index for cell in cells}, asked - probes.keys(), submission)
+    return Run(ending=ending, reader=reader, stopped=stopped, asked=asked, sandbox=sandbox.name)
+
+
+def _check_complete(told: Set[int], unanswered: Set[str], submission: Submission) -> None:
+    """Refuse an end without all receipts: the guest writes one even for what it skips.
+
+    Raises:
+        ProtocolViolation: one is missing, or there is one of a cell that was not sent.
+    """
+    sent = {cell["index"] for cell in _cells(submission)}
+    missing = [f"cell {index}" for index in sorted(sent - told)] + sorted(unanswered)
+    if missing:
+        raise ProtocolViolation(f"the guest ended without a receipt for {', '.join(missing)}")
+    if told != sent:
+        raise ProtocolViolation(f"a receipt for cells that were not sent: {sorted(told - sent)}")
 
 
 def build_box(submission: Submission, plan: Plan, key: bytes, *, watch_memory: bool) -> bytes:
@@ -130,7 +152,7 @@ def _place(blob: bytes, blobs: list[bytes]) -> dict[str, int]:
 def conclude(
     reader: FrameReader, stopped: Stopped, asked: Container[str], sandbox: str
 ) -> Evidence:
-    """Decide whose doing the end was, by the table at the top, and read the evidence.
+    """Read the evidence of a run that taught us something.
 
     Args:
         reader: Holds the frames that came.
@@ -142,17 +164,11 @@ def conclude(
         SandboxFault: nothing was learned about the student.
         ProtocolViolation: the guest was ready, and then something else spoke in its place.
     """
-    if reader.ready_at is None:
-        raise SandboxFault(f"the guest never became ready ({_seen(stopped)})")
-    if stopped.cause is Cause.VIOLATION:
-        raise ProtocolViolation(stopped.violation)
-    killed = stopped.oom_killed and stopped.cause is Cause.EXITED and stopped.exit_code == KILLED
-    if not reader.ended and not killed:
-        raise SandboxFault(f"the guest left no last receipt ({_seen(stopped)})")
+    ending = ending_of(reader, stopped)
     end = reader.frames[-1].header if reader.ended else {}
     return Evidence(
         sandbox=sandbox,
-        ending=Ending.MEMORY_LIMIT if stopped.oom_killed else ending_of(end),
+        ending=ending,
         cells=read_cells(reader.frames),
         observations=read_observations(reader.frames, asked),
         environment=dict(reader.frames[0].header),
@@ -161,14 +177,25 @@ def conclude(
     )
 
 
-def ending_of(end: dict[str, Any]) -> Ending:
-    """The ending that the guest wrote into its last receipt.
+def ending_of(reader: FrameReader, stopped: Stopped) -> Ending:
+    """Decide whose doing the end was, by the table at the top.
 
     Raises:
-        ProtocolViolation: it wrote none that we know.
+        SandboxFault: nothing was learned about the student.
+        ProtocolViolation: the guest was ready, and then something else spoke in its place, or the
+            last receipt names no ending that we know.
     """
+    if reader.ready_at is None:
+        raise SandboxFault(f"the guest never became ready ({_seen(stopped)})")
+    if stopped.cause is Cause.VIOLATION:
+        raise ProtocolViolation(stopped.violation)
+    killed = stopped.oom_killed and stopped.cause is Cause.EXITED and stopped.exit_code == KILLED
+    if not reader.ended and not killed:
+        raise SandboxFault(f"the guest left no last receipt ({_seen(stopped)})")
+    if stopped.oom_killed:
+        return Ending.MEMORY_LIMIT
     try:
-        return Ending(str(end.get("ending")))
+        return Ending(str(reader.frames[-1].header.get("ending")))
     except ValueError as error:
         raise ProtocolViolation("the end frame names no ending that we know") from error
 

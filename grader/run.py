@@ -21,13 +21,19 @@ from grader.history import History, basis_of
 from grader.intake.folders import Handed
 from grader.judging.judge import starter_known
 from grader.judging.judges import Judges
+from grader.judging.process import WORKER
 from grader.options import ALL_SCORED, NEEDS_PERSON, OUR_BUG, Options
+from grader.report.author import question
 from grader.report.publish import Publisher
 from grader.report.tables import file_names, write_reports
 from grader.sandbox.base import Sandbox
 from grader.sandbox.choose import Wish, choose
 from grader.store import Store
 from grader.symbolic import Symbolic
+from grader.verdict import Score
+
+WITH_PAGES = "grader.report.worker"
+"""Runs in place of `WORKER` where pages are made."""
 
 
 def run(
@@ -71,12 +77,12 @@ def rescore(
     code = ALL_SCORED
     with Symbolic() as symbolic:
         for slug, folder in assignments:
-            with _judges(course, slug, options) as judges:  # it opens the assignment at once, too
+            with _judges(
+                course, slug, options, pages=pages
+            ) as judges:  # it opens the assignment at once, too
                 assignment = course.open(slug, symbolic, options.rubric)
-                handed, store = (
-                    Handed(folder, slug, assignment.layout),
-                    Store(course.state, course.database),
-                )
+                handed = Handed(folder, slug, assignment.layout)
+                store = Store(course.state, course.database)
                 found = _report(
                     assignment, handed, store, judges, console, options.out, [], pages=pages
                 )
@@ -85,8 +91,9 @@ def rescore(
     return code
 
 
-def _judges(course: Course, slug: str, options: Options) -> Judges:
-    return Judges(course, slug, rubric=options.rubric, jobs=options.jobs or 1)
+def _judges(course: Course, slug: str, options: Options, *, pages: bool = False) -> Judges:
+    module = WITH_PAGES if pages else WORKER
+    return Judges(course, slug, rubric=options.rubric, jobs=options.jobs or 1, module=module)
 
 
 def _execute(
@@ -141,8 +148,8 @@ def _say_what_asks_otherwise(assignment: Assignment, store: Store, console: Cons
     for entry in store.entries(assignment.slug).values():
         before = store.circumstances(entry.key)
         students.update(changed_questions(before.asked, now) if before else ())
-    for question, count in students.items():
-        says = f"{question} asks something else than when {count} students were executed"
+    for asked, count in students.items():
+        says = f"{asked} asks something else than when {count} students were executed"
         console.print(f"{shown(says)}: grader run", highlight=False)
 
 
@@ -171,13 +178,18 @@ def _report(
     pages: bool = False,
 ) -> int:
     desk = Desk(store.root, assignment.rubric, store.url)
+    names = file_names(handed.students)
+
+    def asked(score: Score) -> str:
+        return question(desk.decided(score), names[score.student])
+
     history = History(store.database, assignment.slug)
     entries = store.entries(assignment.slug)
     evidence = {name: store.frames_digest(entry.key) for name, entry in entries.items()}
-    scores = desk.graded(judges.scores(assignment.rubric, handed.folders, bugs))
-    scores = history.passing(scores, evidence)
+    judged = judges.scores(assignment.rubric, handed.folders, bugs, asked if pages else None)
+    scores = history.passing(desk.graded(judged), evidence)
     if pages:
-        publisher = Publisher(assignment, store, handed.read, out, bugs)
+        publisher = Publisher(assignment.rubric, judges.page, out)
         scores = publisher.published(scores, handed.students)
     lines = write_reports(scores, handed.students, assignment.rubric, out)
     to_grade = desk.write(out)

@@ -83,14 +83,14 @@ def check(path: Path, told: dict[str, Any], sandbox: Sandbox, symbolic: Symbolic
         raise SubmissionError(submission.problem)
     data, lib = (_folder(path, name) for name in ("data", "lib"))
     plan = _plan(told, sandbox.image, lib)
-    run = execute(submission, plan, sandbox, data, lib)
+    evidence = execute(submission, plan, sandbox, data, lib).evidence()
     context = _context(told, symbolic)
     taken = frozenset(map(str, told.get("names", ())))
-    looked = [_look(one, submission, run.evidence, context, taken) for one in told["checks"]]
+    looked = [_look(one, submission, evidence, context, taken) for one in told["checks"]]
     asked = list(_of_the_best(looked))
     lines = [
-        *_file_lines(submission, lacks=_lacks(asked, told, run.evidence)),
-        *_cell_lines(submission.cells, run.evidence),
+        *_file_lines(submission, lacks=_lacks(asked, told, evidence)),
+        *_cell_lines(submission.cells, evidence),
         *asked,
     ]
     return list(_grouped(lines))

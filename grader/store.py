@@ -162,8 +162,8 @@ class Store:
         """
         record = {
             "version": VERSION,
-            "key": run.key.hex(),
-            "sandbox": run.evidence.sandbox,
+            "key": run.reader.key.hex(),
+            "sandbox": run.sandbox,
             "plan": plan.digest,
             "image": plan.image,
             "limits": asdict(plan.limits),
@@ -172,8 +172,8 @@ class Store:
             "data": plan.data_digest,
             "lib": plan.lib_digest,
             "seed": plan.seed,
-            "bytes": len(run.raw),
-            "frames": hashlib.sha256(run.raw).hexdigest(),
+            "bytes": len(run.reader.raw),
+            "frames": hashlib.sha256(run.reader.raw).hexdigest(),
         }
         evidence = self.root / "evidence"
         try:
@@ -184,7 +184,7 @@ class Store:
             ):
                 whole = Path(beside) / "whole"
                 whole.mkdir()
-                (whole / "frames.bin").write_bytes(run.raw)
+                (whole / "frames.bin").write_bytes(run.reader.raw)
                 (whole / "record.json").write_text(json.dumps(record))
                 self._put(whole, key, anew=anew)
         except OSError as error:

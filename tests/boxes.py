@@ -91,6 +91,11 @@ seen["calls"] = {
     "vsock": call(41, 40, 1, 0),
     "raw": call(41, 17, 3, 0),
     "prlimit of the guest": call(302, guest, 7, 0, 0),
+    "scheduling of the guest": call(144, guest, 5, ctypes.addressof(ctypes.c_int(0))),
+    "scheduling of the guest, in 33 bits": call(144, guest | 1 << 32, 5, 0),
+    "parameters of the guest": call(142, guest, ctypes.addressof(ctypes.c_int(0))),
+    "priority of the guest": call(141, 0, guest, 19),
+    "priority of all": call(141, 2, 0, 19),
     "clone3": call(435, 0, 0),
 }
 """

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import postgres
 import pytest
-from attack_table import AttackTable
+from attack_table import AttackTable, catalogue
 from boxes import Opener
 
 from grader.sandbox import bubblewrap, docker
@@ -35,6 +35,16 @@ def pytest_configure(config: pytest.Config) -> None:
     write, check = config.getoption("--attacks-table"), config.getoption("--check-attacks-table")
     if write or check:
         config.pluginmanager.register(AttackTable(write, check))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Refuse entries that the catalogue does not have: the table would leave them out."""
+    known = set(catalogue())
+    for item in items:
+        for mark in item.iter_markers("threat"):
+            if unknown := set(mark.args) - known:
+                told = ", ".join(sorted(unknown))
+                raise pytest.UsageError(f"{item.nodeid}: catalogue.yaml has no {told}")
 
 
 def require(name: str, reason: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -47,13 +48,25 @@ class Writer:
         return self.write("end", ending=ending, peak_mib=1.0, **told)
 
 
+def cells_in(box: bytes) -> list[int]:
+    """The numbers of the cells that a box holds."""
+    (length,) = struct.unpack(">Q", box[32:40])
+    return [cell["index"] for cell in json.loads(box[40 : 40 + length])["cells"]]
+
+
 class FakeSandbox:
-    """Replays recorded frames: a list of (kind, value, header) for every run, by its number."""
+    """Replays recorded frames: a list of (kind, value, header) for every run, by its number.
+
+    Unless the recording is `exact`, cells that are sent and not recorded were run in silence, and
+    recorded ones that are not sent are left out.
+    """
 
     name, image, watch_memory = "fake", "fake image", False
 
-    def __init__(self, *runs: list[tuple[str, Value, dict[str, Any]]], **stopped: Any) -> None:
-        self.runs, self.stopped, self.count = runs, stopped, 0
+    def __init__(
+        self, *runs: list[tuple[str, Value, dict[str, Any]]], exact: bool = False, **stopped: Any
+    ) -> None:
+        self.runs, self.exact, self.stopped, self.count = runs, exact, stopped, 0
 
     def run(
         self,
@@ -65,10 +78,17 @@ class FakeSandbox:
         lib: Path | None = None,
     ) -> Stopped:
         writer = Writer(box[:32])
-        for kind, value, header in self.runs[min(self.count, len(self.runs) - 1)]:
+        recorded = self.runs[min(self.count, len(self.runs) - 1)]
+        silent = set() if self.exact else set(cells_in(box))
+        for kind, value, header in recorded:
+            if kind == "cell" and not self.exact and header.get("index", 0) not in silent:
+                continue  # of another submission, or told already
             if kind == "end":
+                for index in sorted(silent):
+                    writer.write("cell", {"text": ""}, index=index, status="ok", wall_s=0.1)
                 writer.end(**header)
             else:
+                silent.discard(header.get("index", -1) if kind == "cell" else -1)
                 writer.write(kind, value, **header)
         self.count += 1
         try:

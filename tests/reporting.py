@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,14 +12,19 @@ import numpy as np
 from frames_of import NOTHING, FakeSandbox
 from small_course import notebook, write
 
+from grader.assignment import Assignment
 from grader.batch import Batch, score_all
 from grader.course import Course
 from grader.intake.folders import Handed
+from grader.judging.judge import judge_of
+from grader.judging.page import Page
+from grader.report.author import PageAuthor, question
 from grader.report.publish import Publisher
-from grader.report.tables import write_reports
+from grader.report.tables import file_names, write_reports
 from grader.store import Store
 from grader.symbolic import Symbolic
 from grader.values import Opaque, Tensor, Value
+from grader.verdict import Score
 
 RUBRIC = """\
 assignment: hw
@@ -66,6 +72,21 @@ class Quiet:
     def began(self, student: str) -> None: ...
     def retried(self, student: str, why: str) -> None: ...
     def finished(self, student: str, says: str, *, fault: bool) -> None: ...
+
+
+def pages_here(
+    assignment: Assignment, handed: Handed, store: Store, bugs: list[str]
+) -> Callable[[Score], Page]:
+    """Makes pages in this process, which must trust what was handed in."""
+    author, names = PageAuthor(judge_of(assignment, store)), file_names(handed.students)
+
+    def page_of(score: Score) -> Page:
+        asked = json.loads(question(score, names[score.student]))
+        page = author.page(asked, handed.read(score.student))
+        bugs.extend(page.bugs)
+        return page
+
+    return page_of
 
 
 def mask_of(n: int, diagonal: int = 0) -> Tensor:
@@ -128,7 +149,8 @@ class Press:
     def publish(self) -> Path:
         """Write tables and pages; returns their folder."""
         scores = score_all(self.assignment, self.handed, self.store, self.bugs)
-        publisher = Publisher(self.assignment, self.store, self.handed.read, self.out, self.bugs)
+        page_of = pages_here(self.assignment, self.handed, self.store, self.bugs)
+        publisher = Publisher(self.assignment.rubric, page_of, self.out)
         pages = publisher.published(scores, self.handed.students)
         write_reports(pages, self.handed.students, self.assignment.rubric, self.out)
         assert self.bugs == []

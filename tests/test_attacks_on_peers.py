@@ -7,17 +7,16 @@ import json
 from pathlib import Path
 from typing import Any
 
-import hostile.exhausting
-import hostile.leaking
-import hostile.spoofing  # noqa: F401
 import pytest
 import torch
-from hostile.attack import ATTACKS, Host
+from hostile.attack import ATTACKS, Host, find_attacks
 from hostile.course import RIGHT, SLUG, WRONG
 from small_course import notebook
 
 from benchmarks.peers.course import NEIGHBOUR, QUESTIONS, files_of, otter_tests, source
 from benchmarks.peers.verdict import ATTACKER, NEIGHBOUR_ID, Result, judged, kept_of, no_sense, rows
+
+find_attacks()
 
 NAME = "an object that equals everything"
 TWIN = dict.fromkeys(("number", "formula", "function", "network", "measured", "curve"), 0.0)

@@ -158,6 +158,25 @@ def test_two_faults_leave_the_score_empty(tmp_path: Path, symbolic: Symbolic) ->
     assert "never became ready" in score.note
 
 
+def test_a_guest_that_is_killed_for_memory_gets_a_second_run(
+    tmp_path: Path, symbolic: Symbolic
+) -> None:
+    bench = Bench(tmp_path, symbolic, s01=SOLUTION)
+    bench.run(Starved(bench.right()[:2], bench.right()))
+    assert ("retried", "s01", "the guest itself was killed for memory") in bench.listened.heard
+    assert bench.scores()["s01"].status is Status.COMPLETE  # it was this machine's lack of memory
+    bench.run(Starved(bench.right()[:2]), fresh=True)
+    assert bench.scores()["s01"].status is Status.MEMORY_LIMIT
+
+
+class Starved(FakeSandbox):
+    """A sandbox whose first process is killed for memory, where a recording has no end."""
+
+    def run(self, box: bytes, reader: Any, **more: Any) -> Any:
+        stopped = super().run(box, reader, **more)
+        return stopped if reader.ended else replace(stopped, oom_killed=True, exit_code=137)
+
+
 def test_a_fault_does_not_stop_the_next(tmp_path: Path, symbolic: Symbolic) -> None:
     bench = Bench(tmp_path, symbolic, s01=["x = 1"], s02=SOLUTION)
     bench.run(FakeSandbox([], [], bench.right()))
@@ -336,7 +355,7 @@ def test_an_answer_that_is_no_value_costs_that_check_only(
             return stopped
 
     sandbox = Forging(bench.right())
-    evidence = execute(next(iter(bench.handed)), bench.plan, sandbox, None).evidence
+    evidence = execute(next(iter(bench.handed)), bench.plan, sandbox, None).evidence()
     assert evidence.observed("1/1/value").status is ProbeStatus.MALFORMED
     assert evidence.observed("2/1/value").status is ProbeStatus.OK
     scored = score(evidence, next(iter(bench.handed)), bench.assignment)
@@ -530,7 +549,7 @@ def test_what_may_be_in_a_file_that_was_not_taken_waits_for_a_person(
     told = bench.right()
     number = next(n for n, frame in enumerate(told) if frame[2].get("id") == "1/1/value")
     told[number] = ("probe", NOTHING, {"id": "1/1/value", "status": "missing", "wall_s": 0.1})
-    evidence = execute(mine, bench.plan, FakeSandbox(told), None).evidence
+    evidence = execute(mine, bench.plan, FakeSandbox(told), None).evidence()
     scored = score(evidence, mine, bench.assignment)
     assert points(scored) == {"1": None, "2": 2, "3": None}
     assert scored.questions[0].checks[0].feedback == (

@@ -168,6 +168,10 @@ def code(source: str) -> Cell:
             "!pip install x\n%time y = nn.MultiheadAttention\ny=nn.MultiheadAttention",
             (0.0, "The code uses nn.MultiheadAttention."),
         ),
+        (
+            "files = !ls\nt = %timeit -o 1\nnn?\ny=nn.MultiheadAttention  # is it?",
+            (0.0, "The code uses nn.MultiheadAttention."),
+        ),
         ("# nn.MultiheadAttention\n'nn.MultiheadAttention'", (1.0, "The code is as asked.")),
         ("this is no python (", (1.0, "The code is as asked.")),
         ("y = x" + ".a" * 450, (1.0, "The code is as asked.")),
@@ -176,7 +180,16 @@ def code(source: str) -> Cell:
             (0.0, "The code uses nn.MultiheadAttention."),
         ),
     ],
-    ids=["fine", "used", "after magics", "in words", "no python", "long name", "long chain"],
+    ids=[
+        "fine",
+        "used",
+        "after magics",
+        "after more magics",
+        "in words",
+        "no python",
+        "long name",
+        "long chain",
+    ],
 )
 def test_source(source: str, expected: tuple[float, str]) -> None:
     params = {"of": {"avoids": ["nn.MultiheadAttention"]}}
@@ -209,6 +222,13 @@ def test_what_is_forbidden_in_code_that_is_not_run_is_left_to_a_person() -> None
     assert found == Pending(
         reason="F.softmax stands only in a cell that is not run at grading: a person looks."
     )
+
+
+def test_code_that_ran_but_cannot_be_read_is_left_to_a_person() -> None:
+    ran = CellReceipt(index=0, status=CellStatus.OK, wall_s=0.1)
+    for wanted in ({"uses": ["F.softmax"]}, {"avoids": ["F.softmax"]}):
+        found = judge("source", {"of": wanted}, seen_of(None, code("y = F.softmax(x) $ z"), a=ran))
+        assert found == Pending(reason="The code of cell 1 ran and cannot be read: a person looks.")
 
 
 def test_endless_chains_of_attributes_are_read_from_their_end() -> None:

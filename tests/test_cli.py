@@ -64,6 +64,7 @@ def test_run_then_score_then_status(tmp_path: Path) -> None:
     make_course(tmp_path, s01=SOLUTION, **{"=cmd()": WRONG})
     write(tmp_path / "submissions" / "hw" / "s03" / "hw.ipynb", "import torch")
     (tmp_path / "submissions" / "hw" / "s04").mkdir()
+    (tmp_path / "submissions" / "hw" / "s05").symlink_to("s01")
     write(tmp_path / "submissions" / "hw" / "late.ipynb", notebook(*SOLUTION))
     first = run_here(tmp_path)
     assert first.returncode == 1, first.stdout + first.stderr
@@ -78,6 +79,7 @@ def test_run_then_score_then_status(tmp_path: Path) -> None:
         "s01": ("complete", "1", "2", ""),
         "s03": ("unreadable", "", "", ""),
         "s04": ("missing", "0", "0", "0"),
+        "s05": ("unreadable", "", "", ""),
     }
     assert "students/cmd-" in first.stdout
 
@@ -268,7 +270,9 @@ def test_report_writes_pages_beside_the_tables(tmp_path: Path) -> None:
     assert done.returncode == 1, done.stdout + done.stderr
     assert "pages: reports/hw/index.html" in done.stdout
     folder = tmp_path / "reports" / "hw"
-    assert "<h1><bdi>s01</bdi></h1>" in (folder / "students" / "s01.html").read_text()
+    page = (folder / "students" / "s01.html").read_text()
+    assert "<h1><bdi>s01</bdi></h1>" in page
+    assert "return x + x" in page
     assert "staff/s01.html" in (folder / "index.html").read_text()
     assert (folder / "students" / "s01.csv").is_file()
     assert (

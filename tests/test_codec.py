@@ -110,3 +110,11 @@ def test_json_of_an_untrusted_side_is_narrow(text: bytes) -> None:
 def test_an_object_to_be_made_goes_in_only() -> None:
     with pytest.raises(ProtocolViolation, match="unknown tag 'made'"):
         decode(encode([Made("Config", {"size": 3})]))
+
+
+def test_few_bytes_cannot_be_read_as_many() -> None:
+    blob = b"x" * 1000
+    nodes = [["list", [1, 2]], ["bytes", 0, 1000], ["bytes", 0, 1000]]
+    head = json.dumps(nodes).encode()
+    with pytest.raises(ProtocolViolation, match="a value shares its bytes"):
+        decode(struct.pack(">I", len(head)) + head + blob)

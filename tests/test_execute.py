@@ -1,5 +1,6 @@
 """The ending table: whose doing the end of a run was."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -32,7 +33,7 @@ def end(ending: str) -> tuple[str, Any, dict[str, Any]]:
 def test_the_ending_is_what_the_guest_wrote(ending: Ending) -> None:
     evidence = execute(
         SUBMISSION, PLAN, FakeSandbox([READY, CELL, PROBE, end(ending)]), None
-    ).evidence
+    ).evidence()
     assert evidence.ending is ending
     assert evidence.cells[0].status is CellStatus.OK
     assert evidence.observed("1/1/value").value == 1
@@ -40,9 +41,9 @@ def test_the_ending_is_what_the_guest_wrote(ending: Ending) -> None:
 
 def test_an_oom_kill_that_the_host_counted_is_the_memory_limit() -> None:
     complete = FakeSandbox([READY, CELL, PROBE, end("complete")], oom_killed=True)
-    assert execute(SUBMISSION, PLAN, complete, None).evidence.ending is Ending.MEMORY_LIMIT
+    assert execute(SUBMISSION, PLAN, complete, None).evidence().ending is Ending.MEMORY_LIMIT
     cut = FakeSandbox([READY, CELL], oom_killed=True, exit_code=137)
-    evidence = execute(SUBMISSION, PLAN, cut, None).evidence
+    evidence = execute(SUBMISSION, PLAN, cut, None).evidence()
     assert evidence.ending is Ending.MEMORY_LIMIT
     assert evidence.observed("1/1/value").status is ProbeStatus.SKIPPED
 
@@ -90,3 +91,37 @@ def test_a_receipt_that_no_guest_writes_is_a_violation(receipt: Any) -> None:
 def test_two_answers_to_one_probe_are_a_violation() -> None:
     with pytest.raises(ProtocolViolation, match="asked once"):
         execute(SUBMISSION, PLAN, FakeSandbox([READY, PROBE, PROBE, end("complete")]), None)
+
+
+@pytest.mark.parametrize(
+    ("receipts", "says"),
+    [
+        ([CELL], "without a receipt for 1/1/value"),
+        ([PROBE], "without a receipt for cell 0"),
+        ([CELL, ("cell", {}, {"index": 1, "status": "ok"}), PROBE], r"were not sent: \[1\]"),
+    ],
+)
+def test_an_end_without_exactly_the_receipts_that_are_due_is_a_violation(
+    receipts: list[Any], says: str
+) -> None:
+    told = FakeSandbox([READY, *receipts, end("complete")], exact=True)
+    with pytest.raises(ProtocolViolation, match=says):
+        execute(SUBMISSION, PLAN, told, None)
+
+
+def test_what_probes_answered_is_not_decoded_before_it_is_asked_for() -> None:
+    class Forging(FakeSandbox):
+        def run(self, box: bytes, reader: Any, **more: Any) -> Any:
+            stopped = super().run(box, reader, **more)
+            reader.frames[2] = replace(reader.frames[2], payload=b"junk")
+            return stopped
+
+    for status, told in (("ok", ProbeStatus.MALFORMED), ("error", None)):
+        probe = ("probe", 1, {"id": "1/1/value", "status": status})
+        run = execute(SUBMISSION, PLAN, Forging([READY, CELL, probe, end("complete")]), None)
+        assert run.ending is Ending.COMPLETE
+        if told:
+            assert run.evidence().observed("1/1/value").status is told
+        else:
+            with pytest.raises(ProtocolViolation):
+                run.evidence()

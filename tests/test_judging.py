@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,10 @@ from grader.intake.folders import Handed
 from grader.judging.judge import judge_of
 from grader.judging.judges import Judges
 from grader.judging.opening import Limits
+from grader.judging.page import Page
+from grader.report.author import question
+from grader.report.publish import Publisher
+from grader.run import WITH_PAGES
 from grader.score import unexecuted
 from grader.store import Store
 from grader.symbolic import Symbolic
@@ -142,6 +147,29 @@ class Bench:
         with Judges(self.course, "hw", jobs=jobs, limits=limits) as judges:
             scores = judges.scores(self.assignment.rubric, self.handed.folders, self.bugs)
             return list(scores)
+
+    def published(self, module: str = WITH_PAGES) -> list[Score]:
+        """Scores from a process of their own, which also makes the pages in `reports`."""
+        rubric, names = self.assignment.rubric, self.handed.students
+        with Judges(self.course, "hw", limits=LIMITS, module=module) as judges:
+            scores = judges.scores(
+                rubric,
+                self.handed.folders,
+                self.bugs,
+                lambda score: question(score, score.student),
+            )
+            return list(Publisher(rubric, judges.page, self.reports).published(scores, names))
+
+    @property
+    def reports(self) -> Path:
+        """Where pages are."""
+        return self.course.root / "reports"
+
+    def pages(self, student: str) -> tuple[str, str]:
+        """What the student reads, and what the staff does."""
+        places = (self.reports / "hw" / who / f"{student}.html" for who in ("students", "staff"))
+        student_page, staff_page = (path.read_text(encoding="utf-8") for path in places)
+        return student_page, staff_page
 
 
 @pytest.fixture(scope="module")
@@ -320,6 +348,70 @@ def test_what_the_process_cannot_open_is_said(tmp_path: Path, symbolic: Symbolic
     says = "the process that judges did not start: the reference .* raised ZeroDivisionError"
     with pytest.raises(Fault, match=says):
         bench.judged()
+
+
+NOT_SHOWN = "Cells and pictures could not be shown here"
+
+
+@pytest.mark.threat("RX-07")
+def test_what_killed_the_judge_is_not_read_again_for_its_page(
+    tmp_path: Path, symbolic: Symbolic
+) -> None:
+    bench = Bench(tmp_path, symbolic, s01=SOLUTION, s02=["# two", *SOLUTION])
+    bench.run("s01", bench.told(value_of("ABORTS")))
+    bench.run("s02", bench.told())
+    assert bench.published() == bench.judged()
+    (ours, staff), (fine, _) = bench.pages("s01"), bench.pages("s02")
+    assert NOT_SHOWN + "." in ours
+    assert "the process that judged it died: SIGABRT" in staff
+    assert "SIGABRT" not in ours
+    assert "return x + x" in fine
+    assert "return x + x" not in ours + staff
+    assert (bench.reports / "hw" / "index.html").is_file()
+    assert bench.bugs == []
+
+
+DYING = {
+    "aborts": "the process that judged it died: SIGABRT",
+    "grows": "judging it took more than 1600 MiB of memory",
+    "loops": "judging it took more than 2 s of processor time",
+    "raises": "a bug of the grader: KeyError(&#39;ours&#39;)",
+}
+
+
+@pytest.mark.threat("RX-07")
+def test_a_page_that_cannot_be_made_costs_its_pictures_alone(
+    tmp_path: Path, symbolic: Symbolic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    given = {name: [f"# {name}", *SOLUTION] for name in [*DYING, "zoe"]}
+    bench = Bench(tmp_path, symbolic, **given)
+    for student in given:
+        bench.run(student, bench.told())
+    scores = bench.published("dying_author")
+    assert {score.student: outcomes(score) for score in scores} == dict.fromkeys(
+        given, "full full pending full"
+    )
+    for student, why in DYING.items():
+        ours, staff = bench.pages(student)
+        assert f"{NOT_SHOWN}." in ours
+        assert f"{NOT_SHOWN}: {why}" in staff
+        assert "return x + x" not in ours + staff
+        assert "Because." in ours
+    assert "return x + x" in bench.pages("zoe")[0]
+    (bug,) = bench.bugs
+    assert "KeyError: 'ours'" in bug
+
+
+@pytest.mark.parametrize(
+    "spoil", [{"student": 1}, {"staff": None}, {"wall_s": "1"}, {"peak_mib": True}, {"bugs": [1]}]
+)
+def test_a_page_is_read_strictly(spoil: dict[str, Any]) -> None:
+    page = Page(student="<p>", staff="<i>", wall_s=1.5, peak_mib=2, bugs=("x",))
+    told = json.loads(json.dumps(asdict(page)))
+    assert Page.read(told) == page
+    with pytest.raises(ValueError, match="a page: expected"):
+        Page.read({**told, **spoil})
 
 
 def test_torch_is_loaded_for_a_reference_only() -> None:

@@ -199,6 +199,14 @@ psutil.virtual_memory(); psutil.cpu_percent(); psutil.Process().memory_info()
 os.sched_getaffinity(0); os.cpu_count(); platform.platform(); socket.gethostname()
 resource.getrlimit(resource.RLIMIT_NOFILE); os.getloadavg()
 """,
+    "processes are scheduled": """
+import psutil, subprocess, sys
+os.nice(0); os.setpriority(os.PRIO_PROCESS, 0, 19); psutil.Process().nice(19)
+os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+other = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+psutil.Process(other.pid).nice(19); os.sched_setaffinity(other.pid, os.sched_getaffinity(0))
+other.communicate(b"\\n")
+""",
 }
 LIMITS: dict[str, Any] = {
     "cell_s": 60,

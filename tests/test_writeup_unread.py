@@ -108,6 +108,48 @@ def test_a_text_that_was_cut_may_hold_any_answer() -> None:
     assert held(File("a.md", b"# 1a\n# 1b\n" + b" " * 1_000_000)) == [True, True]
 
 
+MANY_LINES = {
+    "Markdown": ("a.md", b"# 1a\n# 1b\n" + b"q\n" * 20_000),
+    "LaTeX": ("a.tex", b"\\section{1a}\n\\section{1b}\n" + b"\n" * 20_000),
+}
+
+
+@pytest.mark.threat("RX-07")
+@pytest.mark.parametrize(("name", "data"), MANY_LINES.values(), ids=MANY_LINES)
+def test_a_text_of_more_lines_than_are_read_may_hold_any_answer(name: str, data: bytes) -> None:
+    writeup = read(File(name, data))
+    assert writeup.notes == (f"{name} only its first 20000 lines were read.",)
+    assert held(File(name, data)) == [True, True]
+    assert held(File(name, b"\n".join(data.split(b"\n")[:20_000]))) == [False, False]
+
+
+@pytest.mark.threat("RX-07")
+def test_no_lines_take_long() -> None:
+    texts = {f"{n}.txt": File(f"{n}.txt", b"q\n" * 4_000_000) for n in range(16)}
+    code = "; ".join(f"open('{path}')" for path in texts)
+    ids = [f"{number}{letter}" for number in range(1, 8) for letter in "abcde"]
+    start = time.process_time()
+    assert WriteUps().read([*texts.values()], ids, code=code) is None
+    assert time.process_time() - start < 15
+
+
+def test_only_some_texts_that_the_code_works_with_are_looked_into() -> None:
+    texts = [File(f"{n:02}.txt", b"tokens") for n in range(20)]
+    late = File("theory.txt", ANSWER)
+    code = "; ".join(f"open('{file.path}')" for file in (*texts, late))
+    assert read(*texts, code=code) is None
+    assert read(*texts[1:], late, code=code).section("1a").text == "It grows with n^2."
+    writeup = read(*texts, late, code=code)
+    says = "theory.txt was left out: the code works with more than 20 texts."
+    assert (writeup.parts[0].name, writeup.notes) == ("theory.txt", (says,))
+    assert held(*texts, late, code=code) == [True, True]
+
+
+def test_a_text_that_is_cut_within_a_letter_is_read_to_there() -> None:
+    (part,) = read(File("a.md", b"# 1a\n" + "\U0001d6fc".encode() * 1_100_000)).parts
+    assert part.split.sections[("1", "a")][-1].text == "\U0001d6fc" * 999_995
+
+
 READ = ("md", "markdown", "text", "rst", "org", "Rmd", "qmd")
 
 

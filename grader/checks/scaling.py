@@ -66,8 +66,8 @@ class Params(CheckParams):
 
 
 def testimony(params: Params, asked: Mapping[str, Request]) -> bool:
-    """Never: it is called on inputs of ours."""
-    return False
+    """Always: the inputs are ours, but the clock is read in the student's process."""
+    return True
 
 
 def asks(params: Params) -> str:

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping, Sequence
+import contextlib
+import re
+from collections.abc import Iterable, Iterator, Mapping
 
 from grader.checks.base import Context, Problem, Released, Request, Seen, no_mistakes
+from grader.evidence import CellStatus
 from grader.rubric.model import CheckParams, Strict
-from grader.submission import Cell, CellKind
+from grader.submission import CellKind
 from grader.verdict import Finding, Pending
 
 #: So many parts of a dotted name are read, from its end: chains of attributes may be endless.
 MOST_DOTS = 10
+#: What only IPython reads: `softmax?`, and `files = !ls` or `best = %timeit -o f()`.
+QUESTION = re.compile(r"\s*+[\w.*]++\?{1,2}\s*+")
+ASSIGNED = re.compile(r"^(\s*+[\w, ]++=\s*+)[!%].*")
 
 
 class Wanted(Strict):
@@ -71,9 +77,14 @@ def judge(params: Params, seen: Seen, context: Context) -> Finding | Pending:
 
     What stands only in cells that are not run has shown nothing, and may be right: a person looks.
     """
-    code = [cell for cell in seen.cells if cell.kind is CellKind.CODE]
-    run = _names([cell for cell in code if not cell.left_out])
-    left_out = _names([cell for cell in code if cell.left_out])
+    code = {n: cell for n, cell in enumerate(seen.cells) if cell.kind is CellKind.CODE}
+    trees = {n: _tree(cell.source) for n, cell in code.items()}
+    for n, tree in trees.items():
+        if tree is None and n in seen.receipts and seen.receipts[n].status is CellStatus.OK:
+            where = code[n].place or f"cell {n + 1}"
+            return Pending(reason=f"The code of {where} ran and cannot be read: a person looks.")
+    run = _names(tree for n, tree in trees.items() if tree and not code[n].left_out)
+    left_out = _names(tree for n, tree in trees.items() if tree and code[n].left_out)
     every = run[0] | left_out[0], run[1] | left_out[1]
     lacks = _lacks(params.of, *every)
     unwanted = _unwanted(params.of, run[0])
@@ -103,12 +114,12 @@ def _mentions(names: set[str], wanted: str) -> bool:
     return any(name == wanted or name.endswith(f".{wanted}") for name in names)
 
 
-def _names(code: Sequence[Cell]) -> tuple[set[str], set[str]]:
+def _names(code: Iterable[ast.AST]) -> tuple[set[str], set[str]]:
     """All dotted names that cells mention, and those that they define."""
     names: set[str] = set()
     defined: set[str] = set()
-    for cell in code:
-        for node in ast.walk(_tree(cell.source)):
+    for tree in code:
+        for node in ast.walk(tree):
             match node:
                 case ast.Name(id=name):
                     names.add(name)
@@ -137,10 +148,16 @@ def _dotted(node: ast.expr) -> str:
     return ".".join(reversed(parts))
 
 
-def _tree(source: str) -> ast.AST:
-    """The tree of a cell without its magics and shell lines; empty when it is no Python."""
-    lines = ["" if line.lstrip().startswith(("!", "%")) else line for line in source.splitlines()]
-    try:
-        return ast.parse("\n".join(lines))
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return ast.Module([], [])
+def _tree(source: str) -> ast.AST | None:
+    """The tree of a cell, without what only IPython understands; None when it is no Python."""
+    for text in (source, "\n".join(map(_plain, source.splitlines()))):
+        with contextlib.suppress(SyntaxError, ValueError, RecursionError, MemoryError):
+            return ast.parse(text)
+    return None
+
+
+def _plain(line: str) -> str:
+    """A line of Python: magics, shell lines and questions are blanked, `x = !ls` gives None."""
+    if line.lstrip().startswith(("!", "%", "?")) or QUESTION.fullmatch(line):
+        return ""
+    return ASSIGNED.sub(r"\1None", line)

@@ -41,11 +41,15 @@ class Desk:
             self.last = grades.last
             """Number of the last grade that counts here."""
 
+    def decided(self, score: Score) -> Score:
+        """A score with people's grades in it."""
+        return graded(score, self._grades)
+
     def graded(self, scores: Iterable[Score]) -> Iterator[Score]:
         """Scores with people's grades in them; what waits is remembered on the way."""
         for score in scores:
             self._waiting += waiting(score, self._grades)
-            yield graded(score, self._grades)
+            yield self.decided(score)
 
     def write(self, out: Path) -> int:
         """Write the sheet for people and remember what it asks; return how many rows are open.

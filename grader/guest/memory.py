@@ -13,12 +13,10 @@ from .child import Child
 PERIOD_S = 0.1
 V1 = "/sys/fs/cgroup/memory"
 #: Version 1 of control groups, then version 2, as a container sees its own group.
-OOM_FILES = ("/sys/fs/cgroup/memory/memory.oom_control", "/sys/fs/cgroup/memory.events")
-#: The highest use of a group, and its limit, in the same two versions.
-LIMIT_FILES = (
-    (f"{V1}/memory.max_usage_in_bytes", f"{V1}/memory.limit_in_bytes"),
-    ("/sys/fs/cgroup/memory.peak", "/sys/fs/cgroup/memory.max"),
-)
+EVENTS = "/sys/fs/cgroup/memory.events"
+OOM_FILES = ("/sys/fs/cgroup/memory/memory.oom_control", EVENTS)
+#: The highest use of a group of version 1, and its limit.
+LIMIT_FILES = (f"{V1}/memory.max_usage_in_bytes", f"{V1}/memory.limit_in_bytes")
 NEARLY = 0.99
 """Share of the limit from which on it was met: use is counted in batches of pages."""
 PEAK_FILES = ("/sys/fs/cgroup/memory/memory.max_usage_in_bytes", "/sys/fs/cgroup/memory.peak")
@@ -27,10 +25,9 @@ PEAK_FILES = ("/sys/fs/cgroup/memory/memory.max_usage_in_bytes", "/sys/fs/cgroup
 def oom_kills() -> int:
     """How many processes of our control group were killed for memory so far; 0 where unknown."""
     for name in OOM_FILES:
-        with contextlib.suppress(OSError, ValueError):
-            for line in Path(name).read_text().splitlines():
-                if line.startswith("oom_kill "):
-                    return int(line.split()[1])
+        found = _counted(name, "oom_kill")
+        if found is not None:
+            return found
     return 0
 
 
@@ -40,10 +37,22 @@ def own_limit_reached() -> bool:
     The kills that are counted for a group include those of a host that ran out of memory, which
     says nothing of the student.
     """
-    for peak, limit in LIMIT_FILES:
-        with contextlib.suppress(OSError, ValueError):
-            return int(Path(peak).read_text()) >= NEARLY * int(Path(limit).read_text())
+    met = _counted(EVENTS, "oom")  # version 2; its peak is told since Linux 5.19 only
+    if met is not None:
+        return met > 0
+    with contextlib.suppress(OSError, ValueError):
+        peak, limit = (int(Path(name).read_text()) for name in LIMIT_FILES)
+        return peak >= NEARLY * limit
     return True  # unknown: what the kernel counted is all there is
+
+
+def _counted(name: str, what: str) -> int | None:
+    """A count in one of the files of a control group."""
+    with contextlib.suppress(OSError, ValueError):
+        for line in Path(name).read_text().splitlines():
+            if line.startswith(f"{what} "):
+                return int(line.split()[1])
+    return None
 
 
 def peak_mib(pid: int) -> float:

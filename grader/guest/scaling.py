@@ -6,6 +6,9 @@ threads and processes which a call starts and waits for counts too. Memory is wh
 at its peak beyond what it held before the call. A child that is killed leaves what it measured
 before.
 
+The clock is looked up when the kernel starts, so that no notebook sets another in its place. That
+keeps a slip or a prank out, not an attack: the kernel is the student's, and so is this measure.
+
 Where nothing can be forked (Windows, a GPU in use), the kernel itself measures, and time only.
 """
 
@@ -26,6 +29,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from time import perf_counter, process_time
 from typing import Any
 
 import torch
@@ -202,10 +206,10 @@ def _clock(apart: bool) -> float:
         import resource  # not on Windows, where nothing is measured apart
 
         ended = resource.getrusage(resource.RUSAGE_CHILDREN)
-        return time.process_time() + ended.ru_utime + ended.ru_stime
+        return process_time() + ended.ru_utime + ended.ru_stime
     if _on_gpu():
         torch.cuda.synchronize()
-    return time.perf_counter()
+    return perf_counter()
 
 
 def _on_gpu() -> bool:

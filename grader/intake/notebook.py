@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +16,13 @@ from grader.submission import Cell, CellKind
 MAX_MIB = 20
 MAX_CELLS = 2000
 MAX_SOURCE_BYTES = 4 << 20
+#: Outside of strings, where each makes an object of many times its size. Outputs with 20 MiB of
+#: numbers, one to a line, have 700,000 commas.
+MAX_BRACKETS, MAX_COMMAS = 500_000, 1_000_000
 #: What is handed in for a notebook by mistake, by how it begins.
 BEGINNINGS = {"<": "a web page", "PK\x03\x04": "an archive", "%PDF": "a PDF"}
+#: What makes a part of JSON, behind what makes none: possessive, so that it takes linear time.
+_PART = re.compile(rb'(?:[^"\[{,]++|"(?:[^"\\]++|\\.?)*+"?)*+([\[{,]|\Z)', re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +97,8 @@ def parse_notebook(data: bytes, name: str) -> Notebook:
 
 
 def _json(data: bytes, name: str) -> Any:
+    if _has_many(data):
+        raise SubmissionError(f"{name} holds more lists and numbers than are read: clear outputs")
     text = data.decode("utf-8-sig", "replace")
     try:
         return json.loads(text)
@@ -105,6 +113,20 @@ def _json(data: bytes, name: str) -> Any:
                 raise SubmissionError(says) from error
         where = f" (line {error.lineno})" if isinstance(error, json.JSONDecodeError) else ""
         raise SubmissionError(f"{name} is {_other(text, where)}") from error
+
+
+def _has_many(data: bytes) -> bool:
+    """Whether JSON has so many parts outside of strings that reading it would cost much."""
+    brackets, commas = data.count(b"[") + data.count(b"{"), data.count(b",")
+    if brackets <= MAX_BRACKETS and commas <= MAX_COMMAS:
+        return False  # not even with those in strings
+    brackets = commas = 0
+    for part in _PART.finditer(data):
+        commas += part[1] == b","
+        brackets += part[1] in (b"[", b"{")
+        if brackets > MAX_BRACKETS or commas > MAX_COMMAS:
+            return True
+    return False
 
 
 def _other(text: str, where: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections import deque
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +15,8 @@ from typing import Self
 from grader.course import Course
 from grader.errors import Fault
 from grader.judging.opening import LIMITS, Limits, Opening
-from grader.judging.process import Failed, Process, Told
+from grader.judging.page import Page
+from grader.judging.process import WORKER, Failed, Process, Told
 from grader.rubric import Rubric
 from grader.score import unexecuted
 from grader.submission import Submission
@@ -43,6 +44,7 @@ class Judges:
         journal: str = "",
         jobs: int = 1,
         limits: Limits = LIMITS,
+        module: str = WORKER,
     ) -> None:
         """Start nothing yet.
 
@@ -53,7 +55,9 @@ class Judges:
             journal: Where decisions were noted; the assignment's own journal if left out.
             jobs: How many processes judge at once.
             limits: What one submission may take.
+            module: What the processes run: one that also makes pages, perhaps.
         """
+        self._module, self._pages = module, dict[str, Page]()
         self._opening = Opening(
             root=str(course.root.resolve()),
             slug=slug,
@@ -91,7 +95,11 @@ class Judges:
             process.stop()
 
     def scores(
-        self, rubric: Rubric, folders: Mapping[str, Path], bugs: list[str]
+        self,
+        rubric: Rubric,
+        folders: Mapping[str, Path],
+        bugs: list[str],
+        asked: Callable[[Score], str] | None = None,
     ) -> Generator[Score]:
         """Score every submission, in order; what was not executed is left out.
 
@@ -99,6 +107,7 @@ class Judges:
             rubric: What scores must fit.
             folders: Where a student's submission lies, by student.
             bugs: Gets the tracebacks of errors of ours that nothing expected.
+            asked: What a process is told to make the page of a score; None makes no pages.
 
         Raises:
             Fault: a process cannot open the assignment.
@@ -107,19 +116,37 @@ class Judges:
         with ThreadPoolExecutor(self._jobs, thread_name_prefix="judge") as pool:
             try:
                 for student, folder in folders.items():
-                    waiting.append(pool.submit(self._judge, rubric, student, folder))
+                    waiting.append(pool.submit(self._judge, rubric, student, folder, asked))
                     if len(waiting) > AHEAD * self._jobs:
-                        yield from _score_in(waiting.popleft().result(), bugs)
+                        yield from self._taken(waiting.popleft().result(), bugs)
                 while waiting:
-                    yield from _score_in(waiting.popleft().result(), bugs)
+                    yield from self._taken(waiting.popleft().result(), bugs)
             except BaseException:  # Ctrl-C, or nobody wants the rest: threads must not wait for it
                 for future in waiting:
                     future.cancel()
                 self._kill()
                 raise
 
-    def _judge(self, rubric: Rubric, student: str, folder: Path) -> Told:
-        """Judge one submission until it is decided."""
+    def page(self, score: Score) -> Page:
+        """The page of a score that was just given; it is handed over once."""
+        return self._pages.pop(score.student)
+
+    def _taken(self, told: Told, bugs: list[str]) -> Iterator[Score]:
+        bugs += told.bugs
+        if told.score and told.page:
+            bugs += told.page.bugs
+            self._pages[told.score.student] = told.page
+        if told.score:
+            yield told.score
+
+    def _judge(
+        self,
+        rubric: Rubric,
+        student: str,
+        folder: Path,
+        asked: Callable[[Score], str] | None,
+    ) -> Told:
+        """Judge one submission until it is decided, and have its page made."""
         nobody = Submission(student=student, assignment=self._opening.slug)
         failed, process = Failed(""), self._free.get()
         try:
@@ -127,17 +154,25 @@ class Judges:
                 process = process or self._start()
                 told = process.judge(student, folder)
                 if isinstance(told, Told):
-                    return _fitting(told, unexecuted(nobody, rubric))
+                    told = _fitting(told, unexecuted(nobody, rubric))
+                    if not told.score or not asked:
+                        return told
+                    page = process.page(asked(told.score))
+                    if isinstance(page, Failed):  # not tried again: a page is no score
+                        self._stop(process)
+                        process, page = None, Page(why=page.why)
+                    return replace(told, page=page)
                 failed = Failed(told.why, told.digest or failed.digest)
                 self._stop(process)
                 process = None
         finally:
             self._free.put(process)
         given_up = unexecuted(nobody, rubric, failed.why)
-        return Told(replace(given_up, submission=failed.digest))
+        score = replace(given_up, submission=failed.digest)
+        return Told(score, page=Page(why=failed.why) if asked else None)
 
     def _start(self) -> Process:
-        process = Process(self._opening)
+        process = Process(self._opening, self._module)
         with self._lock:
             if not self._closed:
                 self._running.add(process)
@@ -156,12 +191,6 @@ class Judges:
             self._closed = True
             for process in self._running:
                 process.kill()
-
-
-def _score_in(told: Told, bugs: list[str]) -> Iterator[Score]:
-    bugs += told.bugs
-    if told.score:
-        yield told.score
 
 
 def _fitting(told: Told, blank: Score) -> Told:

@@ -14,6 +14,7 @@ from typing import Any
 from grader.child import Child
 from grader.errors import Fault
 from grader.judging.opening import OUT_OF_MEMORY, Limits, Opening
+from grader.judging.page import Page
 from grader.verdict import Score
 from grader.verdict_json import from_json
 
@@ -28,6 +29,8 @@ class Told:
     """None where there is nothing to score: it was never executed as it is now."""
     bugs: tuple[str, ...] = ()
     """Tracebacks of errors of ours that nothing expected."""
+    page: Page | None = None
+    """None where nobody asked for one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +49,16 @@ class Process:
 
     Args:
         opening: Which assignment it judges, within what limits.
+        module: What it runs.
 
     Raises:
         Fault: it cannot be started.
     """
 
-    def __init__(self, opening: Opening) -> None:
+    def __init__(self, opening: Opening, module: str = WORKER) -> None:
         """Start it."""
         self._limits, self._ready, self._late = opening.limits, False, False
-        self._child = Child(WORKER, environment=dict(os.environ), group=True)
+        self._child = Child(module, environment=dict(os.environ), group=True)
         self._child.tell(opening.to_json())
 
     def judge(self, student: str, folder: Path) -> Told | Failed:
@@ -64,7 +68,7 @@ class Process:
             Fault: the assignment cannot be opened.
         """
         self._wait_until_ready()
-        self._child.tell(json.dumps({"student": student, "folder": str(folder.resolve())}))
+        self._child.tell(json.dumps({"student": student, "folder": str(folder.absolute())}))
         end, digest = time.monotonic() + self._limits.wall_s, ""
         try:
             if (read := self._hear(end)) is None:
@@ -76,6 +80,19 @@ class Process:
             return Told(score, tuple(str(bug) for bug in answer["bugs"]))
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             return Failed(f"what its judging gave cannot be read: {error}", digest)
+
+    def page(self, question: str) -> Page | Failed:
+        """Have the page made of what was judged last; after a failure it must be stopped.
+
+        Args:
+            question: One line of JSON: what is to be shown.
+        """
+        self._child.tell(question)
+        try:
+            answer = self._hear(time.monotonic() + self._limits.wall_s)
+            return Failed(self._why()) if answer is None else Page.read(answer)
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            return Failed(f"the page that its judging gave cannot be read: {error}")
 
     def kill(self) -> None:
         """Kill it, while another thread may be waiting for its answer."""

@@ -3,7 +3,9 @@
 The first line of standard input says which assignment (`Opening`). It is opened without limits,
 as nothing of a student's is read yet, and answered with `{"ready": true}` or `{"fault": ...}`. Then
 each line `{"student": ..., "folder": ...}` is answered with `{"read": <digest>}`, as soon as the
-submission is read, and `{"score": ..., "bugs": [...]}`; no score where nothing was executed.
+submission is read, and `{"score": ..., "bugs": [...]}`; no score where nothing was executed. A
+process that makes report pages as well (`grader/report/worker.py`) is then told in a line what is
+to be shown of it, and answers with a `Page`, within the same limits.
 
 Covers memory (Linux), processor time and the size of files; the clock is the parent's. Does not
 cover: it runs with the rights of whoever grades, for it loads the course's reference. It runs
@@ -17,6 +19,8 @@ import os
 import signal
 import sys
 import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -24,7 +28,9 @@ from grader.course import Course
 from grader.errors import Fault, InputError
 from grader.judging.judge import Judge, judge_of
 from grader.judging.opening import OUT_OF_MEMORY, Limits, Opening
+from grader.judging.page import Author, Page
 from grader.store import Store
+from grader.submission import Submission
 from grader.symbolic import Symbolic
 from grader.verdict_json import to_json
 
@@ -34,8 +40,12 @@ MOST_BUGS, BUG_CHARS = 20, 20_000
 DIED = 1
 
 
-def main() -> None:
-    """Judge until standard input ends."""
+def main(author_of: Callable[[Judge], Author] | None = None) -> None:
+    """Judge until standard input ends.
+
+    Args:
+        author_of: What makes pages; None makes none.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     asked, told = _own_streams()
     opening = Opening.from_json(asked.readline())
@@ -48,12 +58,16 @@ def main() -> None:
         except (InputError, Fault) as fault:
             _say(told, {"fault": str(fault)})
             return
+        author = author_of(judge) if author_of else None
         _limit(opening.limits)
         _say(told, {"ready": True})
         for line in asked:
             _limit_time(opening.limits.cpu_s)
             try:
-                _answer(judge, course, json.loads(line), told)
+                submission = _answer(judge, course, json.loads(line), told)
+                if author and submission:
+                    _say(told, asdict(_page(author, json.loads(asked.readline()), submission)))
+                del submission  # before the next one is read
             except MemoryError:
                 os._exit(OUT_OF_MEMORY)  # nothing else can be relied on
             except BaseException:  # noqa: BLE001 - also what would only leave, as SystemExit does
@@ -61,14 +75,32 @@ def main() -> None:
                 os._exit(DIED)
 
 
-def _answer(judge: Judge, course: Course, question: dict[str, str], told: TextIO) -> None:
+def _answer(
+    judge: Judge, course: Course, question: dict[str, str], told: TextIO
+) -> Submission | None:
+    """Judge a submission and return it, if there was something to score."""
     slug, layout = judge.assignment.slug, judge.assignment.layout
     bugs: list[str] = []
     submission = course.read(Path(question["folder"]), slug, layout, question["student"])
     _say(told, {"read": submission.whole_digest})
     score = judge.score(submission, bugs)
-    kept = [bug[-BUG_CHARS:] for bug in bugs[:MOST_BUGS]]
-    _say(told, {"score": to_json(score) if score else None, "bugs": kept})
+    _say(told, {"score": to_json(score) if score else None, "bugs": _kept(bugs)})
+    return submission if score else None
+
+
+def _page(author: Author, question: dict[str, Any], submission: Submission) -> Page:
+    try:
+        page = author.page(question, submission)
+    except MemoryError:
+        raise
+    except Exception as error:  # noqa: BLE001 - a bug of ours must not cost the class its report
+        told = "".join(traceback.format_exception(error))
+        page = Page(bugs=(told,), why=f"a bug of the grader: {error!r}")
+    return replace(page, bugs=tuple(_kept(page.bugs)))
+
+
+def _kept(bugs: Sequence[str]) -> list[str]:
+    return [bug[-BUG_CHARS:] for bug in bugs[:MOST_BUGS]]
 
 
 def _own_streams() -> tuple[TextIO, TextIO]:

@@ -105,8 +105,10 @@ class StudentPage:
     file: str
     sections: tuple[Section, ...]
     ran: Ran | None
-    problem: str
+    problem: str = ""
     """Why there was nothing to execute, as the student reads it."""
+    plain: str = ""
+    """Why there are no pictures and cells, for staff; empty if there may be some."""
 
 
 def environment() -> Environment:

@@ -38,7 +38,9 @@ ABOUT = ("readme", "requirements", "license", "licence", "makefile")
 ABOUT_SUFFIXES = (".md", *PLAIN, "")
 #: Files that are read; what is beyond them is left to a person.
 MAX_FILES = 5
-
+#: Plain texts that the code works with, in which a question may be answered all the same; what is
+#: beyond them is left to a person.
+MAX_LOOKED = 20
 
 _COMMENT = re.compile(r"#[^\n]*")
 _QUOTED = re.compile(r"[\"'/\\]([^\"'/\\\n]{1,200})(?=[\"'])")

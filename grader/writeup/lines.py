@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 #: Of a document; homework has a tenth of it.
 MAX_CHARS = 1_000_000
+MAX_LINES = 20_000
+#: A character takes four bytes at most, and a mark may stand before the first.
+MAX_BYTES = 4 * MAX_CHARS + 8
 #: Of a line, from its beginning, that is looked at for the name of a question.
 MAX_LABEL_CHARS = 160
 
@@ -46,10 +49,17 @@ class Document:
 def decoded(data: bytes) -> tuple[str, tuple[str, ...]]:
     """The text of a file and notes on it: UTF-8, UTF-16 with a mark, else Latin-1; capped."""
     marked = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    decoder = codecs.getincrementaldecoder("utf-16" if marked else "utf-8-sig")()
     try:
-        text = data.decode("utf-16" if marked else "utf-8-sig")
+        text = decoder.decode(data[:MAX_BYTES], final=len(data) <= MAX_BYTES)
     except UnicodeDecodeError:
-        text = data.decode("cp1252", "replace")
+        text = data[:MAX_BYTES].decode("cp1252", "replace")
+    notes = []
     if len(text) > MAX_CHARS:
-        return text[:MAX_CHARS], (f"only its first {MAX_CHARS} characters were read",)
-    return text, ()
+        text = text[:MAX_CHARS]
+        notes.append(f"only its first {MAX_CHARS} characters were read")
+    lines = text.splitlines(keepends=True)
+    if len(lines) > MAX_LINES:
+        text = "".join(lines[:MAX_LINES])
+        notes.append(f"only its first {MAX_LINES} lines were read")
+    return text, tuple(notes)

@@ -12,11 +12,12 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 from grader.child import needed_environment, package_first
 from grader.errors import Fault
-from grader.writeup.lines import MAX_CHARS, Document, Line
+from grader.writeup.lines import MAX_CHARS, MAX_LINES, Document, Line
 
 WALL_S = 40.0
 MAX_MIB = 50
@@ -68,7 +69,8 @@ def _document(pages: dict[int, list[str]], problem: str, notes: list[str]) -> Do
             "many of its letters cannot be read, because its fonts do not say what they are"
         )
     # Any page may show pictures or handwriting beside its text.
-    return Document(lines=tuple(_capped(pages)), notes=tuple(notes), partial=True)
+    lines = tuple(islice(_capped(pages), MAX_LINES))
+    return Document(lines=lines, notes=tuple(notes), partial=True)
 
 
 def _capped(pages: dict[int, list[str]]) -> Iterator[Line]:
@@ -95,24 +97,21 @@ def _ask(data: bytes, wall_s: float) -> tuple[list[dict[str, Any]], bool]:
     with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as taken:
         given.write(data)
         given.seek(0)
+        in_time = True
         try:
-            process = subprocess.Popen(
+            subprocess.run(  # kills it when the time is up
                 [sys.executable, "-P", "-m", "grader.writeup.worker"],
                 stdin=given,
                 stdout=taken,
                 stderr=subprocess.DEVNULL,
                 env=package_first(needed_environment()),
+                timeout=wall_s,
+                check=False,
             )
-        except OSError as error:
-            raise Fault(f"the process that reads PDFs did not start: {error}") from error
-        try:
-            process.wait(wall_s)
-            in_time = True
         except subprocess.TimeoutExpired:
             in_time = False
-        finally:
-            process.kill()
-            process.wait()
+        except OSError as error:
+            raise Fault(f"the process that reads PDFs did not start: {error}") from error
         taken.seek(0)
         return list(_told(taken.read(OUTPUT_BYTES))), in_time
 

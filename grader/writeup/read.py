@@ -15,6 +15,7 @@ from grader.submission import File
 from grader.writeup.handed import (
     ABOUT,
     ABOUT_SUFFIXES,
+    MAX_LOOKED,
     PLAIN,
     READ,
     Chosen,
@@ -36,7 +37,7 @@ READERS: dict[str, Callable[[bytes], Document]] = {
     ".pdf": read_pdf,
 }
 #: Of what is kept of a PDF; another version is read anew.
-VERSION = 3
+VERSION = 4
 #: Files that are named; of the others it is said how many they are.
 MOST_NAMED = 5
 
@@ -168,8 +169,9 @@ class WriteUps:
         key = (tuple(files), tuple(questions), code, tuple(data), tuple(left_out))
         if self._last[0] != key:
             known = Code(code, data)
-            maybe = [file for file in files if not _is_other(file, known, questions)]
-            chosen = choose(maybe, [one for one in left_out if not known.works_with(one[0])])
+            maybe, unseen = _sorted_out(files, known, questions)
+            lost = [one for one in left_out if not known.works_with(one[0])]
+            chosen = choose(maybe, [*lost, *unseen])
             some = chosen.read or chosen.unread
             self._last = (key, self._read(chosen, questions) if some else None)
         return self._last[1]
@@ -202,14 +204,27 @@ class WriteUps:
         return document
 
 
-def _is_other(file: File, code: Code, questions: Sequence[str]) -> bool:
-    """Whether a file is no theory; a plain text that answers a question is, whatever its name."""
-    ending = suffix(file.path)
-    about = stem(file.path) in ABOUT and ending in ABOUT_SUFFIXES
-    if not (about or code.works_with(file.path)):
-        return False
-    text = about or ending in PLAIN
-    return not (text and split(read_markdown(file.data).lines, questions).sections)
+def _sorted_out(
+    files: Sequence[File], code: Code, questions: Sequence[str]
+) -> tuple[list[File], list[tuple[str, str]]]:
+    """The files that may be theory, and paths of those that nobody has looked into, with why.
+
+    A plain text that answers a question is theory, whatever its name.
+    """
+    others = {file.path for file in files if _is_about(file) or code.works_with(file.path)}
+    texts = [f for f in files if f.path in others and (_is_about(f) or suffix(f.path) in PLAIN)]
+    answers = {file.path for file in texts[:MAX_LOOKED] if _names_some(file, questions)}
+    why = f"the code works with more than {MAX_LOOKED} texts"
+    maybe = [file for file in files if file.path not in others - answers]
+    return maybe, [(file.path, why) for file in texts[MAX_LOOKED:]]
+
+
+def _is_about(file: File) -> bool:
+    return stem(file.path) in ABOUT and suffix(file.path) in ABOUT_SUFFIXES
+
+
+def _names_some(file: File, questions: Sequence[str]) -> bool:
+    return bool(split(read_markdown(file.data).lines, questions).sections)
 
 
 def _listed(found: Sequence[str]) -> str:

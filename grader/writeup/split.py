@@ -48,6 +48,10 @@ class Named:
     """Where in the label the name ends."""
 
 
+Labels = tuple[tuple[str, Named], ...]
+"""Labels of a line that may name a question, each with what it says."""
+
+
 @dataclass(frozen=True, slots=True)
 class Split:
     """A write-up by question."""
@@ -77,12 +81,13 @@ def name_of(question: str) -> Name:
 def split(lines: Sequence[Line], questions: Iterable[str]) -> Split:
     """Split lines by the questions of a rubric."""
     names = _Names(questions)
-    certain = _certain(lines, names)
+    said = [tuple(_named(line, names)) for line in lines]
+    certain = _certain(said, names)
     here: Name = ()
     sections: dict[Name, list[Line]] = {}
     unplaced: list[Line] = []
-    for line in lines:
-        found = _turn(line, here, names, certain)
+    for line, labels in zip(lines, said, strict=True):
+        found = _turn(line, labels, here, names, certain)
         if found is None:
             (sections[here] if here else unplaced).append(line)
             continue
@@ -118,9 +123,11 @@ class _Names:
         return next((name for name in around if name in self.all), None)
 
 
-def _turn(line: Line, here: Name, names: _Names, certain: set[Name]) -> tuple[Name, bool] | None:
+def _turn(
+    line: Line, labels: Labels, here: Name, names: _Names, certain: set[Name]
+) -> tuple[Name, bool] | None:
     """The question that a line begins, and whether it says more than its name."""
-    for label, named in _named(line, names):
+    for label, named in labels:
         name = names.resolve(named.parts, here)
         if name is None:
             continue
@@ -141,12 +148,12 @@ def _fits(name: Name, here: Name, named: Named, names: _Names, certain: set[Name
     return named.ended and onward and not shadowed and not within
 
 
-def _certain(lines: Iterable[Line], names: _Names) -> set[Name]:
+def _certain(said: Iterable[Labels], names: _Names) -> set[Name]:
     """Names that markup or a word makes certain somewhere."""
     found: set[Name] = set()
     here: Name = ()
-    for line in lines:
-        for _, named in _named(line, names):
+    for labels in said:
+        for _, named in labels:
             name = names.resolve(named.parts, here)
             if name is not None and named.certain:
                 found.add(name)
@@ -170,10 +177,11 @@ def _exact(label: str, heading: bool, names: _Names) -> Named | None:
     prefix = _PREFIX.match(folded)
     start = prefix.end() if prefix else 0
     for name in names.longest:
+        written = names.written[name]
         for at in {0, start}:
-            written = names.written[name]
-            after = folded[at + len(written) :][:1]
-            if folded.startswith(written, at) and not after.isalnum():
+            if not folded.startswith(written, at):
+                continue  # most lines name nothing, and there may be many
+            if not folded[at + len(written) :][:1].isalnum():
                 ended = _END.match(folded, at + len(written)) is not None
                 prose = label[at + len(written) :].lstrip()[:1].islower() and not ended
                 sure = heading or (at > 0 and not prose)

@@ -27,6 +27,17 @@ questions:
   - {id: measured, points: 1, metric: predict, data: signs, credit: {0.9: 0, 1: 1}}
   - {id: curve, points: 1, curve: losses, steps: 5, falls_to: 0.5}
   - {id: printed, points: 1, output: 'accuracy {}', equals: 87.5}
+  - id: by_hand
+    points: 1
+    checks:
+      - {function: shares, cases: [{x: 'normal(5)'}], weight: 1}
+      - {source: {avoids: [softmax]}, weight: 1}
+  - id: quick
+    points: 1
+    scaling: summed
+    sizes: [300, 600, 1200]
+    case: {n: n}
+    at_most: {time: 1}
   - {id: found, points: 1, value: found, equals: []}
 """
 REFERENCE = """\
@@ -42,6 +53,12 @@ class Net(nn.Module):
         self.inner = nn.Linear(3, 2)
     def forward(self, x):
         return torch.relu(self.inner(x))
+
+def shares(x):
+    return x.exp() / x.exp().sum()
+
+def summed(n):
+    return sum(range(n))
 
 def signs(seed):
     x = torch.randn(40, 3, generator=torch.Generator().manual_seed(seed))
@@ -65,8 +82,18 @@ RIGHT = {
     "measured": "def predict(x):\n    return (x.sum(1) > 0).long()",
     "curve": "losses = [1.0, 0.8, 0.6, 0.4, 0.3]",
     "printed": "print('accuracy 87.5')",
+    "by_hand": "def shares(x):\n    return x.exp() / x.exp().sum()",
+    "quick": "def summed(n):\n    return sum(range(n))",
     "found": "found = []",
 }
+QUADRATIC = """\
+def summed(n):
+    total = 0
+    for a in range(n):
+        for b in range(n):
+            total += a == b and a
+    return total
+"""
 WRONG = {
     "number": "answer = 1.0",
     "formula": "count = 'n'",
@@ -75,6 +102,8 @@ WRONG = {
     "measured": "def predict(x):\n    return torch.zeros(len(x)).long()",
     "curve": "losses = [1.0, 1.0]",
     "printed": "print('accuracy 10.0')",
+    "by_hand": "def shares(x):\n    import torch\n    return 0 * torch.softmax(x, 0)",
+    "quick": QUADRATIC,
     "found": "found = []",
 }
 EMPTY = {
@@ -85,6 +114,8 @@ EMPTY = {
     "measured": "def predict(x):\n    return None",
     "curve": "losses = None",
     "printed": "print('accuracy')",
+    "by_hand": "def shares(x):\n    return None",
+    "quick": "def summed(n):\n    return None",
     "found": "found = None",
 }
 

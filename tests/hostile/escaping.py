@@ -1,7 +1,6 @@
 """Ways out of the sandbox, and traps for whoever cleans up after it (HE, RX-08)."""
 
 import secrets
-import stat
 
 import psutil
 
@@ -12,10 +11,11 @@ def the_host_is_untouched(seen: Seen, twin: Seen) -> None:
     """The canary is as it was, nothing lies beside it, and all was graded."""
     secret = seen.host.folder / "secret.txt"
     assert secret.read_text() == seen.host.secret
-    assert stat.S_IMODE(secret.stat().st_mode) & 0o111 == 0
+    assert secret.stat().st_mode == seen.host.mode
     assert sorted(path.name for path in seen.host.folder.iterdir()) == ["secret.txt"]
     assert seen.host.secret.encode() not in seen.left
     assert (seen.found, seen.points) == ([], twin.points)
+    assert seen.changed == ()
 
 
 attack(
@@ -62,6 +62,7 @@ found += [[name, status[name]] for name in wanted if status[name].strip() != wan
 """,
     holds=the_host_is_untouched,
     sandboxes=ISOLATING,
+    x86=True,
 )
 attack(
     "HE-06",
@@ -99,7 +100,8 @@ MARK = f"97{secrets.randbelow(10**6):06}"
 
 
 def nothing_runs_on(seen: Seen, twin: Seen) -> None:
-    """No process of the notebook is left on the host."""
+    """Both daemons ran, and no process of the notebook is left on the host."""
+    assert seen.found == 2
     assert seen.points == twin.points
     left = [p for p in psutil.process_iter(["cmdline"]) if MARK in (p.info["cmdline"] or ())]
     assert left == []
@@ -110,7 +112,13 @@ attack(
     "daemons that outlive the kernel",
     onto="right",
     last=f"""
-import os, subprocess
+import os, subprocess, time
+def daemons():
+    commands = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try: commands.append(open(f"/proc/{{pid}}/cmdline").read())
+        except OSError: pass
+    return commands.count("sleep\\0{MARK}\\0")
 subprocess.Popen(["sleep", "{MARK}"], start_new_session=True)
 if os.fork() == 0:
     os.setsid()
@@ -118,6 +126,8 @@ if os.fork() == 0:
         os.closerange(0, 1024)
         os.execvp("sleep", ["sleep", "{MARK}"])
     os._exit(0)
+end = time.monotonic() + 3
+while (found := daemons()) < 2 and time.monotonic() < end: time.sleep(0.05)
 """,
     holds=nothing_runs_on,
 )

@@ -1,25 +1,45 @@
 """Resource exhaustion and crashes: time, memory, processes, disk, output (RX, RE)."""
 
+import errno
+
 from grader.evidence import CellStatus
 from grader.verdict import Status
 from hostile.attack import ISOLATING, Holds, Seen, attack
 
 #: Of the course's rubric; a run may end so much later than its limit, in seconds.
 CELL_S, TOTAL_S, SLACK_S = 5, 25, 5
+RESTART_S = 10
+"""For each of at most two kernels that it killed."""
+OURS_S = 20
+"""For making and removing a sandbox, beside what the guest takes to start."""
 
 
-def keeps(status: Status, *, within_s: float) -> Holds:
+def ends_in_time(seen: Seen) -> None:
+    """Each cell ended within its limit by the guest's clock, and all of it within theirs by ours.
+
+    A kernel that must be killed may take longer to die, with all that it started.
+    """
+    assert seen.evidence is not None, seen.score
+    for cell in seen.evidence.cells:
+        lived = cell.status in (CellStatus.OK, CellStatus.ERROR)
+        assert cell.wall_s < CELL_S + SLACK_S + (0 if lived else RESTART_S), cell
+    assert seen.student_s < TOTAL_S + SLACK_S
+    ours_s = float(seen.evidence.environment["started_s"]) + OURS_S + 2 * RESTART_S
+    assert seen.evidence.wall_s < ours_s + min(TOTAL_S, seen.student_s) + SLACK_S
+
+
+def keeps(status: Status) -> Holds:
     """What came before earns its points, the status is right, and it ended in time."""
 
     def holds(seen: Seen, twin: Seen) -> None:
         assert (seen.status, seen.points) == (status, twin.points)
-        assert seen.evidence is not None
-        assert seen.student_s < within_s + SLACK_S
+        ends_in_time(seen)
 
     return holds
 
 
-stopped_in_its_cell = keeps(Status.TIME_LIMIT, within_s=TOTAL_S)
+stopped_in_its_cell = keeps(Status.TIME_LIMIT)
+starved = keeps(Status.MEMORY_LIMIT)
 for name, cell in {
     "a busy loop": "while True: pass",
     "an endless sleep": "import time\nwhile True: time.sleep(1000)",
@@ -42,7 +62,15 @@ atexit.register(time.sleep, 10**6)
 time.sleep(10**6)
 """,
 }.items():
-    attack("RX-01", name, onto="right", last=cell, holds=stopped_in_its_cell, sandboxes=ISOLATING)
+    attack(
+        "RX-01",
+        name,
+        onto="right",
+        last=cell,
+        ends="timeout",
+        holds=stopped_in_its_cell,
+        sandboxes=ISOLATING,
+    )
 attack(
     "RX-01",
     "an answer that takes for ever",
@@ -63,6 +91,7 @@ attack(
     "a fork bomb",
     onto="right",
     last="import os\nwhile True: os.fork()",
+    ends="error timeout died",
     holds=lambda seen, twin: ended_with_points(seen, twin),
     sandboxes=ISOLATING,
 )
@@ -74,6 +103,7 @@ attack(
 import threading, time
 while True: threading.Thread(target=time.sleep, args=(10**6,), daemon=True).start()
 """,
+    ends="error",
     holds=lambda seen, twin: ended_with_points(seen, twin),
     sandboxes=ISOLATING,
 )
@@ -84,12 +114,23 @@ def ended_with_points(seen: Seen, twin: Seen) -> None:
     assert seen.evidence is not None
     assert seen.status is not Status.NEEDS_PERSON
     assert seen.points == twin.points
-    assert seen.student_s < TOTAL_S + SLACK_S
+    ends_in_time(seen)
 
 
-for name, cell in {
-    "memory in one process": "held = []\nwhile True: held.append(bytearray(1 << 26))",
-    "memory in many processes": """
+attack(
+    "RX-03",
+    "memory in one process",
+    onto="right",
+    last="held = []\nwhile True: held.append(bytearray(b'x') * (1 << 24))",
+    ends="memory",
+    holds=starved,
+    sandboxes=ISOLATING,
+)
+attack(
+    "RX-03",
+    "memory in many processes",
+    onto="right",
+    last="""
 import os, time
 for _ in range(20):
     if os.fork() == 0:
@@ -97,56 +138,123 @@ for _ in range(20):
         time.sleep(10**6)
 time.sleep(10**6)
 """,
-    "memory in shared files": """
-with open("/dev/shm/big", "wb") as file:
-    while True: file.write(b"x" * (1 << 20))
-""",
-}.items():
-    attack(
-        "RX-03",
-        name,
-        onto="right",
-        last=cell,
-        holds=lambda seen, twin: ended_with_points(seen, twin),
-        sandboxes=ISOLATING,
-    )
-attack(
-    "RX-04",
-    "files that fill every folder",
-    onto="right",
-    last="""
-import os
-found = []
-for folder in (".", "/tmp", "/var/tmp", "/dev", "/", os.path.expanduser("~")):
-    size = 0
-    try:
-        with open(os.path.join(folder, "big"), "wb") as file:
-            while size < 4 << 30: size += file.write(b"x" * (1 << 20))
-        found.append([folder, size])
-    except OSError: pass
-    try: os.unlink(os.path.join(folder, "big"))
-    except OSError: pass
-""",
-    holds=lambda seen, twin: nothing_was_found(seen, twin),
+    ends="memory timeout",
+    holds=starved,
     sandboxes=ISOLATING,
 )
 attack(
-    "RX-04",
-    "a million files",
+    "RX-03",
+    "memory in files without a name",
     onto="right",
     last="""
 import os
-os.makedirs("many", exist_ok=True)
-made = 0
-try:
-    while made < 10**6:
-        open(f"many/{made}", "w").close()
-        made += 1
-except OSError: pass
-found = [] if made < 10**6 else [made]
+held, step = os.memfd_create("held"), 16 << 20
+for at in range(0, 1 << 30, step): os.posix_fallocate(held, at, step)
 """,
-    holds=lambda seen, twin: ended_with_points(seen, twin),
+    ends="memory ok",
+    holds=starved,
     sandboxes=ISOLATING,
+    unresisted={
+        "bubblewrap": "memory is watched by process, and a memfd belongs to none: it can take what "
+        "the machine has until the run ends"
+    },
+)
+
+
+def full_or_starved(seen: Seen, twin: Seen) -> None:
+    """There was no more room, or the kernel was killed for memory."""
+    assert seen.evidence is not None
+    last = seen.evidence.cells[-1]
+    if last.status is CellStatus.MEMORY:
+        starved(seen, twin)
+        return
+    assert last.raised is not None
+    assert f"[Errno {errno.ENOSPC}]" in last.raised.evalue
+    ended_with_points(seen, twin)
+
+
+attack(
+    "RX-03",
+    "memory in shared files",
+    onto="right",
+    last="""
+with open("/dev/shm/big", "wb") as file:
+    while True: file.write(b"x" * (1 << 20))
+""",
+    ends="error memory",
+    holds=full_or_starved,
+    sandboxes=ISOLATING,
+)
+
+
+def found_no_room(seen: Seen, twin: Seen) -> None:
+    """The folder could not be filled, for the reason in `found`, or the kernel was killed."""
+    assert seen.evidence is not None
+    if seen.evidence.cells[-1].status is CellStatus.MEMORY:
+        starved(seen, twin)
+        return
+    assert seen.found in ("ENOSPC", "EROFS", "EACCES", "EPERM", "ENOENT"), seen.found
+    ended_with_points(seen, twin)
+
+
+for name, folder in {
+    "its own folder": ".",
+    "the temporary one": "/tmp",  # noqa: S108 - inside
+    "the other temporary one": "/var/tmp",  # noqa: S108 - inside
+    "that of devices": "/dev",
+    "the root": "/",
+    "its home": "~",
+}.items():
+    attack(
+        "RX-04",
+        f"a file that fills {name}",
+        onto="right",
+        last=f"""
+import errno, os
+path, step = os.path.join(os.path.expanduser("{folder}"), "big"), 16 << 20
+try:
+    with open(path, "wb") as file:
+        for at in range(0, 2 << 30, step): os.posix_fallocate(file.fileno(), at, step)
+    found = at
+except OSError as error: found = errno.errorcode[error.errno]
+if os.path.exists(path): os.unlink(path)
+""",
+        ends="ok memory",
+        holds=found_no_room,
+        sandboxes=ISOLATING,
+    )
+MOST_FILES = 60_000
+"""More than a container's working folder may hold."""
+
+
+def few_files(seen: Seen, twin: Seen) -> None:
+    """There was no room for more files long before the machine was full of them."""
+    assert isinstance(seen.found, dict)
+    assert seen.found["ended"] == "ENOSPC", seen.found
+    assert seen.found["made"] < MOST_FILES, seen.found
+    ended_with_points(seen, twin)
+
+
+attack(
+    "RX-04",
+    "a hundred thousand files",
+    onto="right",
+    last="""
+import errno, os, time
+os.makedirs("many", exist_ok=True)
+found, end = {"made": 0, "ended": ""}, time.monotonic() + 4
+try:
+    while found["made"] < 10**5 and time.monotonic() < end:
+        for _ in range(100):
+            os.symlink("x", f"many/{found['made']}")  # has an inode of its own, as a file has
+            found["made"] += 1
+except OSError as error: found["ended"] = errno.errorcode[error.errno]
+""",
+    holds=few_files,
+    sandboxes=ISOLATING,
+    unresisted={
+        "bubblewrap": "the number of files in the working folder has no limit but the machine's"
+    },
 )
 
 
@@ -187,6 +295,7 @@ attack(
 from IPython.display import display
 for _ in range(100_000): display("x")
 """,
+    ends="ok timeout",
     holds=lambda seen, twin: ended_with_points(seen, twin),
 )
 attack(
@@ -222,6 +331,7 @@ time.time = time.monotonic = time.perf_counter = lambda: 0.0
 """,
     last="while True: pass",
     onto="right",
+    ends="timeout",
     holds=stopped_in_its_cell,
     sandboxes=ISOLATING,
 )
@@ -236,13 +346,15 @@ for name, cell in {
         name,
         onto="right",
         last=cell,
-        holds=keeps(Status.KERNEL_DIED, within_s=TOTAL_S),
+        ends="died",
+        holds=keeps(Status.KERNEL_DIED),
     )
 attack(
     "RE-01",
     "dying in the first cell, always",
     first="import os\nos._exit(0)",
     onto="right",
+    ends="died",
     holds=lambda seen, twin: first_cell_died(seen),
 )
 
@@ -259,6 +371,7 @@ attack(
     "closing every file descriptor",
     onto="right",
     last="import os\nos.closerange(0, 4096)",
+    ends="died timeout",
     holds=lambda seen, twin: ended_with_points(seen, twin),
 )
 attack(

@@ -1,13 +1,19 @@
 """Answers, secrets and other students' work: looking for what is not theirs (AL, XS)."""
 
+import base64
 import re
+import struct
 
 from hostile.attack import ISOLATING, Seen, attack
 
 
 def finds_nothing(seen: Seen, twin: Seen) -> None:
     """The notebook reports in `found` what it got hold of: nothing, and it was graded."""
-    assert seen.found == [], seen.found
+    found = seen.found
+    if isinstance(found, dict):  # it also says at how many things it looked
+        assert found["looked"] >= found["least"], found
+        found = found["got"]
+    assert found == [], found
     assert seen.points == twin.points
     assert seen.host.reached == []
     assert seen.host.secret.encode() not in seen.left
@@ -23,21 +29,24 @@ attack(
     last=f"""
 import os
 secrets = [word.encode() for word in {SECRETS!r}]
-found, looked = [], 0
-for top in ("/", "@HOST@", "..", "/proc/self/cwd/..", "/proc/1/root"):
+found, tops = {{"got": [], "looked": 0, "least": 100}}, []
+skipped = ["/proc", "/sys", *(f"/usr/{{one}}" for one in ("lib", "share", "include", "src", "bin"))]
+for top in ("/", "@HOST@", "@COURSE@", "..", "/proc/self/cwd/..", "/proc/1/root"):
+    try: at = os.stat(top)
+    except OSError: continue
+    if (at.st_dev, at.st_ino) in tops: continue
+    tops.append((at.st_dev, at.st_ino))
     for folder, folders, files in os.walk(top):
-        if folder.startswith(("/proc/", "/sys/")) or "site-packages" in folder:
-            folders.clear()
-            continue
+        folders[:] = [one for one in folders if one != "site-packages"
+                      and os.path.join(folder, one) not in skipped]
         for name in files:
             path = os.path.join(folder, name)
             try:
                 if os.path.isfile(path) and os.path.getsize(path) < 1 << 20:
-                    looked += 1
+                    found["looked"] += 1
                     text = open(path, "rb").read()
-                    found += [path for word in secrets if word in text]
+                    found["got"] += [path for word in secrets if word in text]
             except OSError: pass
-assert looked > 100
 """,
     holds=finds_nothing,
     sandboxes=ISOLATING,
@@ -48,12 +57,13 @@ attack(
     onto="right",
     last="""
 import os
-found = []
+found = {"got": [], "looked": 0, "least": 10}
 for pid in filter(str.isdigit, os.listdir("/proc")):
     for way in ("root", "cwd"):
-        for path in ("@HOST@/secret.txt", "../../submissions", "../.grader/secret"):
-            try:
-                found.append(open(f"/proc/{pid}/{way}/{path}").read())
+        for path in ("@HOST@/secret.txt", "@COURSE@/.grader/secret", "../../../.grader/secret",
+                     "../.grader/secret", "@COURSE@/rubrics/hw.yaml"):
+            found["looked"] += 1
+            try: found["got"].append(open(f"/proc/{pid}/{way}/{path}", "rb").read())
             except OSError: pass
 """,
     holds=finds_nothing,
@@ -61,38 +71,67 @@ for pid in filter(str.isdigit, os.listdir("/proc")):
 )
 
 
-def sees_only_its_own_cells(seen: Seen, twin: Seen) -> None:
-    """No test, tolerance or answer was ever sent to the kernel."""
+#: What the right answers are, and how the rubric says it.
+ANSWERS: tuple[str, ...] = (
+    "1234.5",
+    "n*(n+1)/2",
+    "3.25",
+    "87.5",
+    "0.5}",
+    "rtol",
+    "atol",
+    "mistake",
+    "credit",
+)
+ANSWERS += ("equals", "signs", "falls_to", "at_most", "avoids")
+PACKED = tuple(struct.pack(order + kind, 1234.5) for order in "<>" for kind in "df")
+
+
+def sees_only_questions(seen: Seen, twin: Seen) -> None:
+    """It read all that the kernel was sent, and in it no test, tolerance or answer."""
     assert seen.points == twin.points
-    shown = seen.left.decode("ascii", "replace")
-    for word in ("rtol", "atol", "mistake", "credit", "equals", "signs"):
-        assert word not in shown.replace("1234.5", ""), word
+    assert seen.evidence is not None
+    (last,) = [o.value for i, o in seen.evidence.observations.items() if "quick" in i]
+    assert isinstance(last, dict)
+    assert isinstance(last["result"], list)
+    heard = [base64.b64decode(str(one)) for one in last["result"]]
+    asked = [one for one in heard if one.startswith(b"FILE ")]
+    assert len(asked) == len(seen.evidence.observations)
+    assert any(b"scaled" in one for one in asked)
+    assert any(one.startswith(b"SENT \0probe") for one in heard)
+    shown = b"\n".join([*heard, seen.left])
+    assert [word for word in (*(w.encode() for w in ANSWERS), *PACKED) if word in shown] == []
 
 
 attack(
     "AL-02",
-    "hooks that print all that the kernel is sent",
-    onto="right",
+    "hooks that read all that the kernel is sent",
     first="""
-import sys
+import base64, json, sys
 shell = get_ipython()
+heard = []
+def hear(what, held): heard.append(base64.b64encode(what + b" " + held).decode())
 def show(*told):
-    for one in told: print(getattr(one, "raw_cell", one))
+    for one in told: hear(b"CELL", getattr(one, "raw_" "cell", str(one)).encode())
 shell.events.register("pre_run_cell", show)
-shell.events.register("pre_execute", lambda: print(shell.user_ns.get("In")))
+shell.events.register("pre_execute", lambda: hear(b"IN", str(shell.user_ns.get("In")).encode()))
 kernel = shell.kernel
 old = kernel.do_execute
 async def listen(code, *asked, **named):
-    print("SENT", code)
+    hear(b"SENT", code.encode())
+    if code.startswith("\\0probe "):
+        hear(b"FILE", open(json.loads(code.split(" ", 1)[1])["ask"], "rb").read())
     return await old(code, *asked, **named)
 kernel.do_execute = listen
 """,
     last="""
 import gc, linecache
-print([key for key in linecache.cache if "ipykernel" in key])
-print([held for held in gc.get_objects() if type(held) is dict and "rt" "ol" in held])
+for key in linecache.cache: hear(b"LINES", key.encode())
+for held in gc.get_objects():
+    if type(held) is dict and "rt" "ol" in held: hear(b"HELD", repr(held).encode())
+def summed(n): return heard  # the last that is asked
 """,
-    holds=sees_only_its_own_cells,
+    holds=sees_only_questions,
 )
 attack(
     "AL-03",
@@ -171,14 +210,17 @@ attack(
     onto="right",
     last="""
 import os
-found = [f"{key}={value}" for key, value in os.environ.items() if "canary" in value.lower()]
+found = {"got": [], "looked": 0, "least": 1}
+got = found["got"]
+got += [f"{key}={value}" for key, value in os.environ.items() if "canary" in value.lower()]
 for pid in filter(str.isdigit, os.listdir("/proc")):
     try:
-        if "canary-" in open(f"/proc/{pid}/environ").read(): found.append(pid)
+        if "canary-" in open(f"/proc/{pid}/environ").read(): got.append(pid)
+        found["looked"] += 1
     except OSError: pass
 for path in ("~/.netrc", "~/.docker/config.json", "~/.aws/credentials", "/var/run/docker.sock",
              "/run/docker.sock", "/run/secrets", "~/.ssh", "/root/.ssh", "~/.kube/config"):
-    if os.path.exists(os.path.expanduser(path)): found.append(path)
+    if os.path.exists(os.path.expanduser(path)): got.append(path)
 """,
     holds=finds_nothing,
     sandboxes=ISOLATING,
@@ -227,7 +269,7 @@ for place, path in zip(places, paths):
     )
 attack(
     "XS-04",
-    "the kernel's keyring and abstract sockets",
+    "the kernel's keyring, shared memory and abstract sockets of another",
     onto="right",
     last="""
 import ctypes, os, socket
@@ -235,17 +277,17 @@ libc = ctypes.CDLL(None, use_errno=True)
 found = []
 for number in (248, 249, 250):  # add_key, request_key, keyctl
     if libc.syscall(number, 0, 0, 0, 0, 0) >= 0 or ctypes.get_errno() != 1: found.append(number)
-for number in (29, 68):  # shmget, msgget
-    made = libc.syscall(number, 0x5EC4E7, 4096, 0o600)  # without IPC_CREAT: what another made
-    if made >= 0: found.append(["made by another", number])
+if libc.shmget(@KEY@, 4096, 0) >= 0: found.append("a segment")
+try: found += [one for one in open("/proc/sysvipc/shm") if " @KEY@ " in one]
+except OSError: pass
 try:
-    with socket.socket(socket.AF_UNIX) as other: other.connect("\\0left-behind")
+    with socket.socket(socket.AF_UNIX) as other: other.connect("\\0@LEFT@")
     found.append("an abstract socket")
 except OSError: pass
-mine = socket.socket(socket.AF_UNIX)
-mine.bind("\\0left-behind")
-mine.listen()
+try: found += [one for one in open("/proc/net/unix") if "@LEFT@" in one]
+except OSError: pass
 """,
     holds=finds_nothing,
     sandboxes=ISOLATING,
+    x86=True,
 )

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 import yaml
-from reporting import Quiet
+from reporting import Quiet, pages_here
 
 from grader.assignment import Assignment
 from grader.batch import Batch, score_all
@@ -291,7 +291,8 @@ def grade(made: Planted, sandbox: Sandbox, symbolic: Symbolic) -> Graded:
     out = made.course.root / "reports"
     desk = Desk(store.root, assignment.rubric)
     scores = list(desk.graded(score_all(assignment, handed, store, bugs)))
-    publisher = Publisher(assignment, store, handed.read, out, bugs)
+    page_of = pages_here(assignment, handed, store, bugs)
+    publisher = Publisher(assignment.rubric, page_of, out)
     published = publisher.published(scores, handed.students)
     write_reports(published, handed.students, assignment.rubric, out)
     desk.write(out)

@@ -1,11 +1,17 @@
 """Result spoofing: being taken for right without being it (RS of the catalogue)."""
 
+import base64
+import io
+import secrets
+
 from small_course import notebook
 
+from grader.codec import encode
 from grader.evidence import CellStatus
+from grader.guest.wire import FrameWriter
 from grader.verdict import Status
-from hostile.attack import ISOLATING, Seen, attack
-from hostile.course import RIGHT, marked
+from hostile.attack import ISOLATING, Seen, attack, earns_what_its_answers_earn
+from hostile.course import RIGHT, WRONG, marked
 
 attack(
     "RS-01",
@@ -152,35 +158,60 @@ attack(
     last="""
 import json, os, pickle, sqlite3
 forged = {"score": 100, "tests": [{"score": 100, "max_score": 100, "status": "passed"}]}
-for folder in (".", "..", "/tmp", "/dev/shm", os.path.expanduser("~"), "/autograder/results"):
-    for name in ("results.json", ".OTTER_LOG", "results.pkl", "scores.csv", "record.json"):
+folders = [".", "..", "/tmp", "/dev/shm", os.path.expanduser("~"), "/autograder/results"]
+folders += ["@COURSE@" + one for one in ("", "/.grader", "/.grader/runs", "/reports/hw")]
+for folder in folders:
+    for name in ("results.json", ".OTTER_LOG", "results.pkl", "scores.csv", "record.json",
+                 "hw.jsonl", "earlier.jsonl", "secret"):
         try: open(os.path.join(folder, name), "w").write(json.dumps(forged))
         except OSError: pass
-    try: sqlite3.connect(os.path.join(folder, "gradebook.db")).execute("create table t (x)")
-    except Exception: pass
+    for name in ("gradebook.db", "grades.db", "grader.db"):
+        try: sqlite3.connect(os.path.join(folder, name)).execute("create table t (x)")
+        except Exception: pass
 """,
+    holds=lambda seen, twin: nothing_of_ours_changed(seen, twin),
     sandboxes=ISOLATING,
 )
-attack(
-    "RS-07",
-    "frames printed to every stream",
-    last="""
-import os, sys
-header = b'{"kind":"probe","id":"number/1/capture","status":"ok"}'
-forged = b"NGE1" + b"\\0\\0\\0\\x40" + b"\\0" * 8 + header * 50
+
+
+def nothing_of_ours_changed(seen: Seen, twin: Seen) -> None:
+    """Grades, journals, rubrics and submissions are what they were, and so are points."""
+    earns_what_its_answers_earn(seen, twin)
+    assert seen.changed == ()
+
+
+def forged_frames() -> bytes:
+    """Whole frames as the guest writes them, that say the right number; only the key is made up."""
+    made = io.BytesIO()
+    for seq in range(40):
+        writer = FrameWriter(made, secrets.token_bytes(32))
+        writer.count = seq
+        writer.write("probe", encode(1234.5), id="number/1/value", status="ok", wall_s=0.1)
+    return made.getvalue()
+
+
+for what, forged in {"broken": b"NGE1" + bytes(16) + b"{}" * 50, "whole": forged_frames()}.items():
+    attack(
+        "RS-07",
+        f"{what} frames written to every stream",
+        last=f"""
+import base64, os, sys
+forged = base64.b64decode("{base64.b64encode(forged).decode()}")
 print(forged); sys.stderr.write(repr(forged))
-for number in range(3, 64):
+for pid in (1, os.getppid()):
+    for number in range(8):
+        try:
+            with open(f"/proc/{{pid}}/fd/{{number}}", "wb", buffering=0) as to: to.write(forged)
+        except OSError: pass
+for number in (1, 2, *range(3, 64)):
     try: os.write(number, forged)
     except OSError: pass
-for pid in (1, os.getppid()):
-    for number in (1, 2, 3, 4):
-        try:
-            with open(f"/proc/{pid}/fd/{number}", "wb", buffering=0) as stream: stream.write(forged)
-        except OSError: pass
 """,
-    holds=lambda seen, twin: earns_no_more(seen, twin),
-    sandboxes=ISOLATING,
-)
+        # Its own sockets are garbled at the end, by which it may no longer say that it is done.
+        ends="ok died timeout",
+        holds=lambda seen, twin: earns_no_more(seen, twin),
+        sandboxes=ISOLATING,
+    )
 attack(
     "RS-08",
     "a display hook that shows full marks",
@@ -224,7 +255,7 @@ for odd in (
 for shape in ("(0,)", "(0, 3)", "(1,)", "()", "(1, 1, 1)"):
     attack(
         "RS-10",
-        f"an array of shape {shape}",
+        f"wrong values in an array of shape {shape}",
         last=f"""
 import torch
 answer = torch.full({shape}, 1234.5) if 0 in {shape} else torch.zeros({shape})
@@ -232,6 +263,31 @@ def scaled(x): return torch.zeros({shape})
 def predict(x): return torch.zeros({shape}).long()
 """,
     )
+for how, turned in {
+    "in one row": "x[None]",
+    "in one column": "x[:, None]",
+    "again and again": "x.expand(len(x), len(x))",
+    "with one more": "torch.cat([x, x[:1]])",
+}.items():
+    attack(
+        "RS-10",
+        f"right values in a wrong shape, {how}",
+        last=f"""
+import torch
+def turned(x): return {turned}
+answer = turned(torch.full((3,), 1234.5))
+losses = turned(torch.tensor([1.0, 0.8, 0.6, 0.4, 0.3])[:, None] if {how!r} == "in one row"
+                else torch.tensor([1.0, 0.8, 0.6, 0.4, 0.3]))
+def scaled(x): return turned(3.25 * x - 1)
+def shares(x): return turned(torch.softmax(x, 0))
+def predict(x): return (x.sum(1) > 0).long().expand(len(x), len(x))
+""",
+    )
+attack(
+    "RS-10",
+    "labels that are wrong, in a column",
+    last="import torch\ndef predict(x): return torch.zeros(len(x), 1).long()",
+)
 
 
 def all_right_after_a_failing_cell(seen: Seen, twin: Seen) -> None:
@@ -358,20 +414,6 @@ found += [word for word in sys.argv if "grader" in word]
     sandboxes=ISOLATING,
 )
 attack(
-    "RS-16",
-    "importing the reference",
-    first="""
-import importlib
-found_modules = []
-for name in ("reference", "solution", "grader", "grader.reference", "rubrics", "answers"):
-    try: found_modules.append(importlib.import_module(name))
-    except ImportError: pass
-""",
-    last="found = [str(m) for m in found_modules if getattr(m, '__file__', None)]",
-    holds=the_guest_was_out_of_reach,
-    sandboxes=ISOLATING,
-)
-attack(
     "RS-17",
     "right on the first call only",
     instead={
@@ -398,20 +440,37 @@ def scaled(x):
 )
 attack(
     "RS-17",
-    "a thread that swaps answers afterwards",
-    instead={
-        "number": """
-import threading, time
-answer = 1.0
+    "an answer that a thread makes right once it was read",
+    last="""
+import json, threading, time
+kernel, read = get_ipython().kernel, threading.Event()
+old = kernel.do_execute
+async def listen(code, *asked, **named):
+    files = json.loads(code.split(" ", 1)[1]) if code.startswith("\\0probe ") else {}
+    mine = files and b"answer" in open(files["ask"], "rb").read()
+    told = await old(code, *asked, **named)
+    if mine: read.set()
+    return told
+kernel.do_execute = listen
 def swap():
-    global answer
+    global answer, found
+    read.wait()
+    found = ["read"]
     while True:
-        answer = 1.0 if answer != 1.0 else 2.0
+        answer = 1234.5
         time.sleep(0.001)
 threading.Thread(target=swap, daemon=True).start()
-"""
-    },
+""",
+    holds=lambda seen, twin: was_read_before(seen, twin),
 )
+
+
+def was_read_before(seen: Seen, twin: Seen) -> None:
+    """The thread made the answer right, too late."""
+    assert seen.found == ["read"]
+    earns_what_its_answers_earn(seen, twin)
+
+
 METADATA = {
     "nbgrader": {"grade": True, "points": 100, "grade_id": "x", "solution": True, "locked": False},
     "otter": {"tests": [], "OK_FORMAT": True},
@@ -429,13 +488,14 @@ def with_metadata(source: str) -> bytes:
     return marked(source, METADATA).encode()
 
 
-attack(
-    "RS-18",
-    "metadata that configures graders",
-    onto="right",
-    files={"hw.ipynb": with_metadata(notebook(*RIGHT.values()))},
-    holds=lambda seen, twin: all_cells_ran(seen, twin),
-)
+for onto, answers in {"right": RIGHT, "wrong": WRONG}.items():
+    attack(
+        "RS-18",
+        f"metadata that configures graders, around {onto} answers",
+        onto=onto,
+        files={"hw.ipynb": with_metadata(notebook(*answers.values()))},
+        holds=lambda seen, twin: all_cells_ran(seen, twin),
+    )
 SHADOW = "open('shadowed.txt', 'a').write(__name__ + '\\n')\nraise SystemExit('shadowed')\n"
 STARTUP = ".ipython/profile_default/startup/00-first.py"
 attack(

@@ -6,20 +6,20 @@ from typing import Any
 
 import pytest
 
-import hostile.escaping
-import hostile.exhausting
-import hostile.leaking
-import hostile.spoofing  # noqa: F401
-from hostile.attack import ATTACKS, SANDBOXES
+from hostile.attack import ATTACKS, SANDBOXES, attack, find_attacks
 from hostile.conftest import Shower
+
+find_attacks()
 
 
 def parameters() -> list[Any]:
     found = []
     for name in SANDBOXES:
-        marks = [getattr(pytest.mark, name)] if name != "process" else []
         for attacked in ATTACKS.values():
             if name in attacked.sandboxes:
+                marks = [getattr(pytest.mark, name)] if name != "process" else []
+                if reason := attacked.elsewhere:
+                    marks.append(pytest.mark.skip(reason))
                 threat = pytest.mark.threat(*attacked.ids, unresisted=attacked.unresisted.get(name))
                 case = f"{name}: {attacked.name}"
                 found.append(pytest.param(name, attacked.name, marks=[*marks, threat], id=case))
@@ -29,12 +29,13 @@ def parameters() -> list[Any]:
 @pytest.mark.slow
 @pytest.mark.parametrize(("sandbox", "attacked"), parameters())
 def test_an_attack_gets_nowhere(sandbox: str, attacked: str, shown: Shower) -> None:
-    found, attack = shown(sandbox), ATTACKS[attacked]
-    if sandbox not in attack.unresisted:
-        attack.holds(found[attacked], found[attack.onto])
+    found, tried = shown(sandbox), ATTACKS[attacked]
+    tried.was_tried(found[attacked])
+    if sandbox not in tried.unresisted:
+        tried.holds(found[attacked], found[tried.onto])
         return
     with pytest.raises(AssertionError):
-        attack.holds(found[attacked], found[attack.onto])
+        tried.holds(found[attacked], found[tried.onto])
 
 
 @pytest.mark.slow
@@ -44,6 +45,17 @@ def test_an_attack_gets_nowhere(sandbox: str, attacked: str, shown: Shower) -> N
 )
 def test_honest_students_are_scored_right_among_hostile_ones(sandbox: str, shown: Shower) -> None:
     found = shown(sandbox)
+    assert found["right"].changed == ()
     right, wrong = found["right"].score, found["wrong"].score
     assert [q.points for q in right.questions] == [q.max_points for q in right.questions]
     assert [q.points for q in wrong.questions][:-1] == [0] * (len(wrong.questions) - 1)
+
+
+def test_an_entry_that_is_not_in_the_catalogue_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"'new': catalogue\.yaml has no RS-99"):
+        attack("RS-01 RS-99", "new")
+
+
+def test_two_attacks_with_one_name_are_refused() -> None:
+    with pytest.raises(ValueError, match="two attacks are called 'an object that equals"):
+        attack("RS-01", "an object that equals everything")

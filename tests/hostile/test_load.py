@@ -22,22 +22,24 @@ import pytest
 from boxes import Opener
 from small_course import notebook
 
-import hostile.test_attacks  # noqa: F401 - makes all attacks
-from grader.batch import score_all
 from grader.course import Course
 from grader.intake.folders import Handed
+from grader.judging.judges import Judges
 from grader.report.tables import write_reports
-from grader.store import Store
 from grader.symbolic import Symbolic
 from grader.verdict import Status
-from hostile.attack import ATTACKS, Host, Seen
+from hostile.attack import ATTACKS, Host, Seen, find_attacks
 from hostile.course import RIGHT, SLUG, WRONG
 from hostile.exhausting import CELL_S, SLACK_S, TOTAL_S
 from hostile.grading import grade
 
+find_attacks()
+
 STUDENTS = int(os.environ.get("GRADER_LOAD", "40"))
 JOBS = 2
-ROOM_MIB = 256
+JUDGE_MIB = 1024
+"""What a process that judges takes, with torch and its own process for formulas."""
+ROOM_MIB = 256 + JOBS * JUDGE_MIB
 """What the grader and its own processes may take beside what they took before."""
 SCORING_S = 3.0
 """For each student, beside what the sandbox took: reading, comparing, writing."""
@@ -63,7 +65,9 @@ pytestmark = [pytest.mark.docker, pytest.mark.slow]
 
 def hostile_students() -> list[str]:
     """The names of attacks for a third of the class."""
-    others = [name for name in ATTACKS if "docker" in ATTACKS[name].sandboxes and name not in FIRST]
+    tried = [n for n, a in ATTACKS.items() if "docker" in a.sandboxes and not a.elsewhere]
+    resisted = [name for name in tried if "docker" not in ATTACKS[name].unresisted]
+    others = [name for name in resisted if name not in FIRST]
     chosen = [*FIRST, *others][: STUDENTS // 3]
     assert len(chosen) == STUDENTS // 3, "there are not so many attacks"
     return chosen
@@ -172,6 +176,7 @@ def test_hostile_students_of_a_class_get_nowhere(shown: Shown) -> None:
     for name in hostile_students():
         attack = ATTACKS[name]
         try:
+            attack.was_tried(shown.seen[name])
             attack.holds(shown.seen[name], shown.seen[attack.onto])
         except AssertionError as error:
             failed.append(f"{name}: {error}")
@@ -214,8 +219,9 @@ def report(course: Course) -> None:
     with Symbolic() as symbolic:
         assignment = course.open(SLUG, symbolic)
         handed = Handed(course.root / "submissions" / SLUG, SLUG, assignment.layout)
-        scores = score_all(assignment, handed, Store(course.state), bugs)
-        write_reports(scores, handed.students, assignment.rubric, course.root / "reports")
+        with Judges(course, SLUG, jobs=JOBS) as judges:
+            scores = judges.scores(assignment.rubric, handed.folders, bugs)
+            write_reports(scores, handed.students, assignment.rubric, course.root / "reports")
     assert bugs == []
 
 

@@ -7,6 +7,7 @@ words in `test_parsers_formulas.py` and `test_parsers_text.py`; what fuzzing fou
 
 from __future__ import annotations
 
+import json
 import pickle
 import struct
 from pathlib import Path
@@ -22,6 +23,7 @@ from grader.frames import MAX_FRAMES, MAX_HEADER_BYTES, FrameReader
 from grader.intake.notebook import parse_notebook
 from grader.plan import Limits
 from grader.rubric.yaml import Document
+from grader.submission import Cell, CellKind
 from grader.values import Tensor
 from hostile.parsing import KEY, Evil, encoded, quickly, sealed
 
@@ -190,6 +192,30 @@ def test_a_notebook_of_a_million_cells_is_refused_before_they_are_made() -> None
     text = b'{"nbformat": 4, "cells": [' + b'{"cell_type":"code"},' * 400_000 + b"{}]}"
     with quickly(cpu_s=3), pytest.raises(SubmissionError, match="more than 2000 cells"):
         parse_notebook(text, "hw.ipynb")
+
+
+SMALL_PARTS = {"lists": "[]", "objects": "{}", "numbers": "7", "names": '"":0'}
+
+
+@pytest.mark.threat("RX-06")
+@pytest.mark.parametrize("part", SMALL_PARTS)
+def test_a_notebook_of_too_many_small_parts_is_refused_before_they_are_made(part: str) -> None:
+    many = ",".join([SMALL_PARTS[part]] * ((8 << 20) // (len(SMALL_PARTS[part]) + 1)))
+    held = f"{{{many}}}" if part == "names" else f"[{many}]"
+    text = f'{{"nbformat": 4, "cells": [], "metadata": {{"a": {held}}}}}'.encode()
+    says = "hw.ipynb holds more lists and numbers than are read: clear outputs"
+    with quickly(peak_mib=20), pytest.raises(SubmissionError, match=says):
+        parse_notebook(text, "hw.ipynb")
+
+
+def test_a_notebook_with_large_outputs_is_read() -> None:
+    drawn = [[number / 7, number / 9] for number in range(100_000)]
+    printed = ["[0.5, {1: 2}],\n" * 20] * 20_000  # text: nothing is made of its brackets
+    outputs = [{"data": {"application/json": drawn, "text/plain": printed}}]
+    cell = {"cell_type": "code", "source": "x = 1", "outputs": outputs}
+    text = json.dumps({"nbformat": 4, "cells": [cell]}).encode()
+    assert text.count(b"[") > 500_000
+    assert parse_notebook(text, "hw.ipynb").cells == (Cell(CellKind.CODE, "x = 1"),)
 
 
 @pytest.mark.threat("RX-06")
