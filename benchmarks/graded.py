@@ -48,7 +48,7 @@ def execute(course: Course, slug: str, sandbox: str, console: Console) -> None:
         choose(Wish(name=sandbox, trusted=True), console) as inner,
         Display(console, slug) as display,
     ):
-        assignment, store = course.open(slug, symbolic), Store(course.state)
+        assignment, store = course.open(slug, symbolic), Store(course.state, course.database)
         plan = assignment.plan(inner.image)
         execute_starter(assignment, plan, inner, store, [])
         batch = Batch(

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import threading
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from typing import Protocol
 from grader.assignment import Assignment
 from grader.errors import Fault, InputError, SandboxFault, StoreFault
 from grader.execute import execute
+from grader.explain import circumstances, why_executed
 from grader.judging.judge import judge_of, starter_journal
 from grader.plan import Plan
 from grader.sandbox.base import Sandbox
@@ -34,6 +36,10 @@ class Listener(Protocol):
 
         So many of the new ones are identical to another, which is executed for them.
         """
+        ...
+
+    def explained(self, reasons: Mapping[str, int]) -> None:
+        """Why submissions are executed, and how many for each reason; called once, after that."""
         ...
 
     def began(self, student: str) -> None:
@@ -74,6 +80,7 @@ class Batch:
     """Where decisions are noted; the assignment's own journal if left out."""
     bugs: list[str] = field(default_factory=list)
     """Tracebacks of errors of ours that nothing expected."""
+    _fresh: bool = False
     _stop: threading.Event = field(default_factory=threading.Event)
 
     def execute(self, submissions: Iterable[Submission], *, fresh: bool = False) -> None:
@@ -88,17 +95,17 @@ class Batch:
             InputError: something that staff must mend, such as data that nobody may read; likewise.
             StoreFault: decisions can no longer be noted; likewise.
         """
+        self._fresh = fresh
         groups: dict[str, list[Ticket]] = {}
         for submission in submissions:
             if not submission.problem:
                 groups.setdefault(key_of(submission, self.plan), []).append(submission.ticket)
         todo = {key: same for key, same in groups.items() if fresh or not self.store.has(key)}
-        for key, same in groups.items():
-            if key not in todo:
-                self._note(same, key=key)
+        self._note({key: same for key, same in groups.items() if key not in todo})
         new = sum(map(len, todo.values()))
         known = sum(map(len, groups.values())) - new
         self.listener.planned(new, known, alike=new - len(todo))
+        self.listener.explained(self._reasons(todo))
         with ThreadPoolExecutor(self.jobs, thread_name_prefix="grader") as pool:
             futures: dict[Future[str], tuple[str, list[Ticket]]] = {}
             try:
@@ -115,12 +122,25 @@ class Batch:
                     self.sandbox.close()
                 raise
 
+    def _reasons(self, todo: Mapping[str, Sequence[Ticket]]) -> Mapping[str, int]:
+        """Why submissions are executed, the most frequent reason first."""
+        entries = self.store.entries(self._journal) if todo else {}
+        now = circumstances(self.plan, self._asked())
+        found: Counter[str] = Counter()
+        for ticket in (one for same in todo.values() for one in same):
+            entry = entries.get(ticket.student)
+            before = self.store.circumstances(entry.key) if entry else None
+            found[why_executed(ticket, entry, before, now)] += 1
+        return dict(found.most_common())
+
     def _one(self, key: str, student: str) -> str:
         """Execute one submission until it is decided; return the ending, raise the last fault."""
         self.listener.began(student)
         submission = self.load(student)
         if submission.problem or key_of(submission, self.plan) != key:
             raise StoreFault("the submission was changed while the batch ran: grader run")
+        if not self._fresh and self.store.has(key):  # another grader was first
+            return str(self.store.load(key).evidence.ending)
         faults: list[str] = []
         while True:
             try:
@@ -134,13 +154,17 @@ class Batch:
                 if not run.reader.ended and not faults:
                     # Killed for memory: the host's lack of it, or the student's fault once more.
                     raise SandboxFault("the guest itself was killed for memory")
-                self.store.keep(key, run, self.plan, self._asked())
+                self.store.keep(key, run, self.plan, self._asked(), anew=self._fresh)
                 return run.ending
             except Fault as fault:
                 faults.append(str(fault))
                 if self._stop.is_set() or after(faults) is Next.HAND_TO_PERSON:
                     raise
                 self.listener.retried(student, str(fault))
+
+    @property
+    def _journal(self) -> str:
+        return self.journal or self.assignment.slug
 
     def _asked(self) -> dict[str, str]:
         asked: dict[str, str] = {}
@@ -158,26 +182,33 @@ class Batch:
         except Exception as error:  # noqa: BLE001 - a bug of ours costs nobody points, and stops nobody else
             self.bugs.append("".join(traceback.format_exception(error)))
             ending, fault = "", f"a bug of the grader: {type(error).__name__}: {error}"
-        self._note(same, key="" if fault else key, fault=fault)
+        self._note({"" if fault else key: same}, fault)
         for ticket in same:
             self.listener.finished(ticket.student, fault or ending, fault=bool(fault))
 
-    def _note(self, same: Sequence[Ticket], *, key: str = "", fault: str = "") -> None:
-        for one in same:
-            entry = Entry(
+    def _note(self, groups: Mapping[str, Sequence[Ticket]], fault: str = "") -> None:
+        """Note what became of submissions: by the key of their evidence, or a fault of ours."""
+        entries = [
+            Entry(
                 student=one.student,
                 submission=one.digest,
                 key=key,
                 plan=self.plan.digest,
                 fault=fault,
             )
-            self.store.note(self.journal or self.assignment.slug, entry)
+            for key, same in groups.items()
+            for one in same
+        ]
+        self.store.note(self._journal, *entries)
 
 
 class Silent:
     """A listener for what nobody waits for."""
 
     def planned(self, new: int, known: int, alike: int) -> None:
+        """Nothing."""
+
+    def explained(self, reasons: Mapping[str, int]) -> None:
         """Nothing."""
 
     def began(self, student: str) -> None:

@@ -41,6 +41,7 @@ def grader() -> None:
       grader run submissions/       execute, score, write reports/
       grader score submissions/     after a change of points or tolerances
       grader report submissions/    pages for the class and every student
+      grader diff nyu_hw4           whose points changed, and why
 
     \b
     A student's:
@@ -207,6 +208,26 @@ def status(submissions: Path, course: Path | None) -> int:
     from grader.commands import show_status
 
     return show_status(submissions, course, console())
+
+
+@grader.command(epilog=EXIT_CODES)
+@click.argument("slug", required=False)
+@click.option("--from", "first", type=int, metavar="N", help="The earlier scoring, by its number.")
+@click.option("--to", "last", type=int, metavar="N", help="The later one; the last if left out.")
+@click.option("--list", "listed", is_flag=True, help="List the scorings there were, and no points.")
+@course_option
+def diff(
+    slug: str | None, first: int | None, last: int | None, listed: bool, course: Path | None
+) -> int:
+    """Show whose points changed between two scorings of SLUG, by question, and why.
+
+    Without numbers the last two are compared. A scoring that changes nothing is not counted.
+    """
+    from grader.diffing import list_scorings, show_differences
+
+    if listed:
+        return list_scorings(slug, course, console())
+    return show_differences(slug, course, console(), first=first, last=last)
 
 
 grader.add_command(grades)

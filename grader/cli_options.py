@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeVar
 
 import click
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+#: As `grader.course` reads it, which takes a while to import.
+DATABASE = "GRADER_DATABASE"
 
 EXIT_CODES = """\b
 Exit codes: 0 all scored; 1 some need a person (check: problems found);
@@ -19,11 +26,34 @@ sandbox_option = click.option(
     show_default=True,
     help="Where student code runs. auto: docker if an engine answers, else bubblewrap.",
 )
-course_option = click.option(
+
+
+def _remember(context: click.Context, parameter: click.Parameter, url: str | None) -> None:
+    """Hand a URL on where `find_course` looks; a command line of ours would show its password."""
+    if url:
+        os.environ[DATABASE] = url
+
+
+_of_course = click.option(
     "--course",
     type=click.Path(path_type=Path),
     help="Folder with rubrics/ and reference/, if it is not at or above where you are.",
 )
+_of_database = click.option(
+    "--database",
+    metavar="URL",
+    expose_value=False,
+    callback=_remember,
+    help=f"The course's database, if it is not in .grader/: postgresql://user@host/name; {DATABASE}"
+    " in the environment says the same.",
+)
+
+
+def course_option(command: Command) -> Command:
+    """`--course` and `--database`."""
+    return _of_course(_of_database(command))
+
+
 rubric_option = click.option(
     "--rubric", type=click.Path(path_type=Path), help="Use this rubric instead of the course's."
 )

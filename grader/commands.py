@@ -156,7 +156,7 @@ def examine_machine(course: Path | None, console: Console) -> int:
 def show_status(submissions: Path, course: Path | None, console: Console) -> int:
     """`grader status`: what is executed, what is not, what met a fault of ours."""
     found = find_course(submissions, course)
-    store = Store(found.state)
+    store = Store(found.state, found.database)
     code = ALL_SCORED
     for slug, folder in assignments_in(submissions, found.slugs):
         entries = store.entries(slug)

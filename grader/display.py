@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 
 from rich.console import Console
@@ -57,13 +57,18 @@ class Display:
         return self
 
     def planned(self, new: int, known: int, alike: int) -> None:
-        """Say how many submissions are to be executed, and start showing it."""
-        self.total = count = new
+        """Say how many submissions are to be executed."""
+        self.total = new
         says = f"[bold]{self.title}[/]: {new} to execute"
         says += f", {alike} of them identical to another" if alike else ""
         says += f", {known} known from before" if known else ""
         self.console.print(says, highlight=False)
-        if self.console.is_terminal and count:
+
+    def explained(self, reasons: Mapping[str, int]) -> None:
+        """Say why, and start showing progress."""
+        for reason, count in reasons.items():
+            self.console.print(f"  {count}: {shown(reason)}", highlight=False)
+        if self.console.is_terminal and self.total:
             self._progress = Progress(
                 SpinnerColumn(),
                 TextColumn("[bold]{task.description}"),
@@ -77,7 +82,7 @@ class Display:
                 transient=True,
             )
             self._progress.start()
-            self._task = self._progress.add_task(self.title, total=count, running="")
+            self._task = self._progress.add_task(self.title, total=self.total, running="")
 
     def __exit__(
         self,

@@ -13,6 +13,7 @@ import hashlib
 import sqlite3
 import sys
 import threading
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
@@ -113,11 +114,11 @@ class Known:
         return None
 
 
-def folder_digest(folder: Path) -> str:
-    """Digest of names and contents of all files below a folder."""
+def folder_digest(folder: Path, without: Sequence[str] = ()) -> str:
+    """Digest of names and contents of all files below a folder, but for some folders in it."""
     digest = hashlib.sha256()
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-        if "__pycache__" in path.parts:
+        if "__pycache__" in path.parts or path.relative_to(folder).parts[0] in without:
             continue
         digest.update(f"{path.relative_to(folder).as_posix()}\0{path.stat().st_size}\0".encode())
         with path.open("rb") as file:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,9 +12,12 @@ from rich.console import Console
 from grader.assignment import Assignment
 from grader.batch import Batch, execute_starter
 from grader.course import Course
+from grader.diffing import changed_in_words
 from grader.display import Display, shown, summary
 from grader.errors import InputError
+from grader.explain import changed_questions
 from grader.grades.desk import Desk
+from grader.history import History, basis_of
 from grader.intake.folders import Handed
 from grader.judging.judge import starter_known
 from grader.judging.judges import Judges
@@ -41,7 +45,7 @@ def run(
 ) -> int:
     """Execute what is new or changed, score everything, write reports; return the exit code."""
     code = ALL_SCORED
-    store = Store(course.state)
+    store = Store(course.state, course.database)
     store.clean()
     with Symbolic(course.known) as symbolic, ExitStack() as stack:
         # All rubrics are read before anything runs: a bad one must not cost an hour first.
@@ -76,10 +80,12 @@ def rescore(
             # The processes open the assignment at the same time as this one.
             with _judges(course, slug, folder, options, pages=pages) as judges:
                 assignment = course.open(slug, symbolic, options.rubric)
-                handed, store = Handed(folder, slug, assignment.layout), Store(course.state)
+                handed = Handed(folder, slug, assignment.layout)
+                store = Store(course.state, course.database)
                 found = _report(
                     assignment, handed, store, judges, console, options.out, [], pages=pages
                 )
+                _say_what_asks_otherwise(assignment, store, console)
             code = max(code, found)
     return code
 
@@ -137,6 +143,18 @@ def _execute(
     return bugs + batch.bugs
 
 
+def _say_what_asks_otherwise(assignment: Assignment, store: Store, console: Console) -> None:
+    """Name the questions that scoring cannot decide, for nobody was asked them as they are now."""
+    now = {p: d for check in assignment.rubric.checks for p, d in assignment.asked(check).items()}
+    students: Counter[str] = Counter()
+    for entry in store.entries(assignment.slug).values():
+        before = store.circumstances(entry.key)
+        students.update(changed_questions(before.asked, now) if before else ())
+    for asked, count in students.items():
+        says = f"{asked} asks something else than when {count} students were executed"
+        console.print(f"{shown(says)}: grader run", highlight=False)
+
+
 def _say_who_is_stale(handed: Handed, store: Store, plan: str, console: Console) -> None:
     """Name those whose scores come from an earlier plan, as after --student with other limits."""
     entries = store.entries(handed.slug)
@@ -161,24 +179,33 @@ def _report(
     *,
     pages: bool = False,
 ) -> int:
-    desk = Desk(store.root, assignment.rubric)
+    desk = Desk(store.root, assignment.rubric, store.url)
     names = file_names(handed.students)
 
     def asked(score: Score) -> str:
         return question(desk.decided(score), names[score.student])
 
-    told = judges.scores(assignment.rubric, handed.folders, bugs, asked if pages else None)
-    scores = desk.graded(told)
+    history = History(store.database, assignment.slug)
+    entries = store.entries(assignment.slug)
+    evidence = {name: store.frames_digest(entry.key) for name, entry in entries.items()}
+    judged = judges.scores(assignment.rubric, handed.folders, bugs, asked if pages else None)
+    scores = history.passing(desk.graded(judged), evidence)
     if pages:
         publisher = Publisher(assignment.rubric, judges.page, out)
         scores = publisher.published(scores, handed.students)
     lines = write_reports(scores, handed.students, assignment.rubric, out)
     to_grade = desk.write(out)
+    before, scoring = history.keep(basis_of(assignment), desk.last)
     if desk.kept:
         says = "written.csv was filled in since it was written; it is kept as"
         console.print(f"[yellow]{says}[/] {desk.kept}: grader grades import", highlight=False)
     summary(console, f"{assignment.slug}: {assignment.rubric.title}", lines)
     _renamed([line.student for line in lines], console)
+    if before and scoring:
+        told = changed_in_words(history, before, scoring)
+        console.print(f"{told}: grader diff {assignment.slug}", highlight=False)
+    elif before:
+        console.print("no score is another than before", highlight=False)
     left_out = len(handed.students) - len(lines)
     if left_out:
         console.print(f"{left_out} submissions are new or changed and not executed: grader run")

@@ -2,38 +2,50 @@
 
     .grader/evidence/<key>/frames.bin    the guest's frames, byte for byte
     .grader/evidence/<key>/record.json   what the host saw; it is there last
-    .grader/runs/<slug>.jsonl            a line for every decision; the last counts
 
 A key is the digest of submission and plan. Folders appear whole (written beside, then renamed), and
-reading goes through the same strict reader as the sandbox's own output.
+reading goes through the same strict reader as the sandbox's own output. What became of each student
+is noted in the course's database (`grader.database`); the last decision counts.
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO
 
+from sqlalchemy import Connection, func, insert, select
+
+from grader.database.opening import Database
+from grader.database.tables import DECISIONS
 from grader.errors import StoreFault
 from grader.evidence import Evidence
 from grader.execute import Run, conclude
 from grader.frames import FrameReader
+from grader.locks import locked, open_alone
 from grader.plan import Limits, Plan
 from grader.sandbox.base import Cause, Stopped
 from grader.submission import Submission
 
 #: Of `record.json`; evidence of another version counts as none.
 VERSION = 2
-#: Age in seconds at which a half-written folder is nobody's any more.
+#: What the system says when a folder is not empty that another should take the place of.
+TAKEN = (errno.EEXIST, errno.ENOTEMPTY)
+#: How often one tries to put evidence into a place that others write to as well.
+TRIES = 5
+#: Age in seconds at which a half-written folder is nobody's any more, where no lock can tell.
 STALE_S = 3600
+#: Fewer students than that are looked up by name.
+FEW = 100
 #: Start of the names of folders that are being written.
 NEW = ".new-"
 
@@ -50,6 +62,20 @@ class Kept:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Circumstances:
+    """Under what a submission was executed: all of a plan that can change what it shows."""
+
+    image: str
+    data: str
+    lib: str | None
+    """Digest; None where earlier graders did not note it, as for the seed."""
+    seed: int | None
+    limits: dict[str, Any]
+    asked: dict[str, str]
+    """Digest of every probe that was put, by id."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """The last decision about a student: evidence, or the fault that stands in its place."""
 
@@ -59,6 +85,9 @@ class Entry:
     plan: str = ""
     """Digest of the plan under which it was decided."""
     fault: str = ""
+
+
+FIELDS = tuple(field.name for field in fields(Entry))
 
 
 def key_of(submission: Submission, plan: Plan) -> str:
@@ -75,6 +104,13 @@ class Store:
     """
 
     root: Path
+    url: str = ""
+    """Where the course's database is; in `root` if empty."""
+
+    @property
+    def database(self) -> Database:
+        """Where decisions are noted."""
+        return Database(self.root, self.url)
 
     def has(self, key: str) -> bool:
         """Whether there is whole evidence under a key."""
@@ -84,8 +120,42 @@ class Store:
         except (OSError, ValueError, KeyError, TypeError):
             return False
 
-    def keep(self, key: str, run: Run, plan: Plan, asked: dict[str, str]) -> None:
+    def circumstances(self, key: str) -> Circumstances | None:
+        """Under what evidence came about; None where there is no whole evidence."""
+        if not (key and self.has(key)):
+            return None
+        try:
+            record = _read_record(self._folder(key))
+            return Circumstances(
+                image=record["image"],
+                data=record["data"],
+                lib=record.get("lib"),
+                seed=record.get("seed"),
+                limits=dict(record["limits"]),
+                asked=dict(record["asked"]),
+            )
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def frames_digest(self, key: str) -> str:
+        """Digest of what a run showed; empty where there is none."""
+        try:
+            return str(_read_record(self._folder(key))["frames"]) if key else ""
+        except (OSError, ValueError, KeyError, TypeError):
+            return ""
+
+    def keep(
+        self, key: str, run: Run, plan: Plan, asked: dict[str, str], *, anew: bool = False
+    ) -> None:
         """Write a run's evidence, whole or not at all.
+
+        Args:
+            key: As `key_of` gives it.
+            run: What was executed.
+            plan: Under which plan.
+            asked: Digest of every probe, by id.
+            anew: Whether it takes the place of whole evidence. If not, what is there stands:
+                another grader was first, and everybody is scored by the same.
 
         Raises:
             StoreFault: it could not be written.
@@ -100,27 +170,40 @@ class Store:
             "asked": asked,
             "stopped": asdict(run.stopped),
             "data": plan.data_digest,
+            "lib": plan.lib_digest,
+            "seed": plan.seed,
             "bytes": len(run.reader.raw),
             "frames": hashlib.sha256(run.reader.raw).hexdigest(),
         }
         evidence = self.root / "evidence"
         try:
             evidence.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(prefix=NEW, dir=evidence) as beside:
+            with (
+                locked(self._writing, shared=True),
+                tempfile.TemporaryDirectory(prefix=NEW, dir=evidence) as beside,
+            ):
                 whole = Path(beside) / "whole"
                 whole.mkdir()
                 (whole / "frames.bin").write_bytes(run.reader.raw)
                 (whole / "record.json").write_text(json.dumps(record))
-                self._put(whole, key)
+                self._put(whole, key, anew=anew)
         except OSError as error:
             raise StoreFault(f"evidence cannot be written to {evidence}: {error}") from error
 
-    def _put(self, whole: Path, key: str) -> None:
-        """Move finished evidence to its place; what stands there (an earlier run) gives way."""
+    def _put(self, whole: Path, key: str, *, anew: bool) -> None:
+        """Move finished evidence to its place; an earlier run there gives way, or is kept."""
         folder = self._folder(key)
-        if folder.exists():
-            folder.rename(whole.parent / "earlier")
-        whole.rename(folder)
+        for number in range(TRIES):  # another grader may put its own there at any moment
+            if not anew and self.has(key):
+                return
+            with suppress(FileNotFoundError):
+                folder.rename(whole.parent / f"earlier-{number}")
+            try:
+                whole.rename(folder)
+                return
+            except OSError as error:
+                if error.errno not in TAKEN or number + 1 == TRIES:
+                    raise
 
     def load(self, key: str) -> Kept:
         """Read evidence back.
@@ -145,48 +228,65 @@ class Store:
         evidence = conclude(reader, stopped, asked, sandbox)
         return Kept(evidence=evidence, asked=asked, data=data)
 
-    def note(self, slug: str, entry: Entry) -> None:
-        """Append a decision about a student.
+    def note(self, journal: str, *entries: Entry) -> None:
+        """Add decisions about students; one that stands already is not said again.
+
+        Args:
+            journal: Of which round of executing: an assignment's slug, or a name of its own.
+            entries: At most one a student.
 
         Raises:
-            StoreFault: it could not be written.
+            StoreFault: they could not be written; none of them was.
         """
-        path = self._journal(slug)
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with path.open("a", encoding="utf-8") as file:
-                # Begun with a newline, because a crash may have left half a line.
-                file.write("\n" + json.dumps(asdict(entry)) + "\n")
-        except OSError as error:
-            raise StoreFault(f"{path} cannot be written: {error}") from error
+        at = datetime.now(UTC).isoformat(timespec="seconds")
+        with self.database.writing() as connection:
+            few = [entry.student for entry in entries] if len(entries) < FEW else []
+            known = _last_of(connection, journal, few)
+            new = [entry for entry in entries if known.get(entry.student) != entry]
+            told = [{"journal": journal, "at": at, **asdict(entry)} for entry in new]
+            if told:
+                connection.execute(insert(DECISIONS), told)
 
-    def entries(self, slug: str) -> dict[str, Entry]:
-        """The last decision about every student."""
-        return {entry.student: entry for entry in self._lines(slug)}
+    def entries(self, journal: str) -> dict[str, Entry]:
+        """The last decision about every student.
+
+        Raises:
+            StoreFault: they could not be read.
+        """
+        with self.database.reading() as connection:
+            return _last_of(connection, journal)
 
     def clean(self) -> None:
         """Remove what a killed run left half written; another run may be writing right now."""
-        for left in (self.root / "evidence").glob(f"{NEW}*"):
-            with suppress(OSError):
-                if time.time() - left.stat().st_mtime > STALE_S:
-                    shutil.rmtree(left, ignore_errors=True)
-
-    def _lines(self, slug: str) -> Iterator[Entry]:
-        path = self._journal(slug)
-        if not path.is_file():
+        evidence = self.root / "evidence"
+        if not evidence.is_dir():
             return
-        with path.open(encoding="utf-8", errors="replace") as file:
-            for line in file:
-                # The last line may be torn when the machine went down while it was written.
-                with suppress(ValueError, TypeError):
-                    fields: dict[str, Any] = json.loads(line)
-                    yield Entry(**fields)
+        with suppress(OSError), locked(self._writing, wait=False) as alone:
+            for left in evidence.glob(f"{NEW}*"):
+                with suppress(OSError):
+                    if alone or time.time() - left.stat().st_mtime > STALE_S:
+                        shutil.rmtree(left, ignore_errors=True)
+
+    @property
+    def _writing(self) -> Path:
+        """Locked by all who write evidence, together, and by nobody else."""
+        return self.root / "evidence.lock"
 
     def _folder(self, key: str) -> Path:
         return self.root / "evidence" / key
 
-    def _journal(self, slug: str) -> Path:
-        return self.root / "runs" / f"{slug}.jsonl"
+
+def _last_of(
+    connection: Connection, journal: str, students: Sequence[str] = ()
+) -> dict[str, Entry]:
+    """The last decision about some students, or about all."""
+    last = select(func.max(DECISIONS.c.number)).where(DECISIONS.c.journal == journal)
+    if students:
+        last = last.where(DECISIONS.c.student.in_(students))
+    last = last.group_by(DECISIONS.c.student)
+    asked = select(*(DECISIONS.c[name] for name in FIELDS)).where(DECISIONS.c.number.in_(last))
+    rows = connection.execute(asked.order_by(DECISIONS.c.number)).mappings()
+    return {row["student"]: Entry(**row) for row in rows}
 
 
 def _read_record(folder: Path) -> dict[str, Any]:
@@ -201,19 +301,22 @@ def _read_record(folder: Path) -> dict[str, Any]:
 def atomically(path: Path) -> Iterator[TextIO]:
     """Write a text file so that readers see the old text or the new, nothing between.
 
+    What a killed grader left of one is the beginning of the next.
+
     Raises:
         StoreFault: it could not be written; the old text stands.
     """
+    beside = path.with_name(f".{path.name}.new")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-        beside = Path(name)
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
+        with open_alone(beside) as file:
+            try:
                 yield file
-            beside.chmod(0o644)
-            beside.replace(path)
-        finally:
-            beside.unlink(missing_ok=True)
+                file.flush()
+                beside.chmod(0o644)
+                beside.replace(path)
+            except BaseException:
+                beside.unlink(missing_ok=True)
+                raise
     except OSError as error:
         raise StoreFault(f"{path} cannot be written: {error}") from error

@@ -55,7 +55,7 @@ def verify(
     Raises:
         InputError: there is no solution or template, or `expected.yaml` is malformed.
     """
-    store = Store(course.state)
+    store = Store(course.state, course.database)
     slug = assignment.slug
     samples = course.root / "submissions" / slug
     expected = _expected(course, samples / "expected.yaml")

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import postgres
 import pytest
 from attack_table import AttackTable, catalogue
 from boxes import Opener
@@ -104,3 +105,20 @@ def bubblewrap_sandbox(opened: Opener) -> Sandbox:
 def process_sandbox(opened: Opener) -> Sandbox:
     """Plain processes."""
     return opened("process")
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[postgres.Server]:
+    """A PostgreSQL server of this session's own."""
+    require("postgres", postgres.why_not())
+    with postgres.started() as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """Where a course's database is: in its folder, and in turn in an empty one of a server."""
+    if request.param == "sqlite":
+        return ""
+    server: postgres.Server = request.getfixturevalue("postgres_server")
+    return server.new()

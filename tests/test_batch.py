@@ -1,7 +1,7 @@
 """One submission never stops the others, and a fault of ours never becomes a zero."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 from frames_of import NOTHING, FakeSandbox
 from small_course import SOLUTION, frames, make_course, notebook, write
+from sqlalchemy import func, select
 
 from grader.assignment import Assignment
 from grader.batch import Batch, execute_starter, score_all
 from grader.course import Course
+from grader.database.tables import DECISIONS
 from grader.errors import InputError, StoreFault
 from grader.evidence import ProbeStatus
 from grader.execute import execute
@@ -30,10 +32,14 @@ class Listened:
 
     def __init__(self) -> None:
         self.heard: list[tuple[str, ...]] = []
+        self.reasons: dict[str, int] = {}
 
     def planned(self, new: int, known: int, alike: int) -> None:
         more = f", {alike} alike" if alike else ""
         self.heard.append(("planned", f"{new} new, {known} known{more}"))
+
+    def explained(self, reasons: Mapping[str, int]) -> None:
+        self.reasons = dict(reasons)
 
     def began(self, student: str) -> None:
         self.heard.append(("began", student))
@@ -327,11 +333,16 @@ def test_changed_data_is_said(tmp_path: Path, symbolic: Symbolic) -> None:
 def test_a_store_that_takes_nothing_stops_the_batch(tmp_path: Path, symbolic: Symbolic) -> None:
     many = {f"s{number:02}": [f"x = {number}"] for number in range(9)}
     bench = Bench(tmp_path, symbolic, **many)
-    write(bench.course.state / "runs", "a file where a folder is needed")
-    sandbox = FakeSandbox(bench.right())
-    with pytest.raises(StoreFault, match="cannot be written"):
+
+    class Damaging(FakeSandbox):
+        def run(self, box: bytes, reader: Any, **more: Any) -> Any:
+            (bench.course.state / "grader.db").write_bytes(b"no database any more" * 100)
+            return super().run(box, reader, **more)
+
+    sandbox = Damaging(bench.right())
+    with pytest.raises(StoreFault, match="file is not a database"):
         bench.run(sandbox)
-    assert sandbox.count < 9
+    assert 0 < sandbox.count < 9
 
 
 def test_an_answer_that_is_no_value_costs_that_check_only(
@@ -374,15 +385,84 @@ def test_a_bug_in_one_check_costs_no_other(tmp_path: Path, symbolic: Symbolic) -
     )
 
 
-def test_a_torn_last_line_of_the_journal_is_left_out(tmp_path: Path) -> None:
+@pytest.mark.parametrize("fresh", [False, True])
+def test_of_two_graders_at_once_the_first_evidence_stands_unless_it_is_made_anew(
+    tmp_path: Path, symbolic: Symbolic, fresh: bool
+) -> None:
+    bench = Bench(tmp_path, symbolic, s01=SOLUTION)
+    wrong = frames(bench.plan.probes, "n*(n+1)/2", 3)
+
+    class Slower(FakeSandbox):
+        def run(self, box: bytes, reader: Any, **more: Any) -> Any:
+            bench.run(FakeSandbox(bench.right()))  # another grader begins later and is first
+            return super().run(box, reader, **more)
+
+    bench.run(Slower(wrong), fresh=fresh)
+    assert points(bench.scores()["s01"])["2"] == (0 if fresh else 2)
+    assert len(list((bench.store.root / "evidence").iterdir())) == 1
+
+
+def test_what_another_grader_executed_meanwhile_is_not_executed_again(
+    tmp_path: Path, symbolic: Symbolic
+) -> None:
+    bench = Bench(tmp_path, symbolic, s01=SOLUTION, s02=["x = 1"])
+    others = FakeSandbox(bench.right(), bench.right())
+
+    class Slower(FakeSandbox):
+        def run(self, box: bytes, reader: Any, **more: Any) -> Any:
+            bench.run(others)
+            return super().run(box, reader, **more)
+
+    sandbox = Slower(bench.right())
+    bench.run(sandbox)
+    assert (others.count, sandbox.count) == (2, 1)
+
+
+def test_the_last_decision_counts_and_is_said_once(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    entry = Entry(student="s01", submission="a", key="b")
-    store.note("hw", entry)
-    with (tmp_path / "runs" / "hw.jsonl").open("a") as file:
-        file.write('{"student": "s02", "subm')
-    after = Entry(student="s03", submission="c", key="d")
-    store.note("hw", after)
-    assert store.entries("hw") == {"s01": entry, "s03": after}
+    before, entry = (Entry(student="s01", submission="a", key=key) for key in ("b", "c"))
+    other = Entry(student="s02", submission="c", fault="it broke")
+    store.note("hw", before, other)
+    for _ in range(2):
+        store.note("hw", entry, other)
+    assert store.entries("hw") == {"s01": entry, "s02": other}
+    with store.database.reading() as connection:
+        assert connection.scalar(select(func.count()).select_from(DECISIONS)) == 3
+
+
+def test_why_something_is_executed_is_said(tmp_path: Path, symbolic: Symbolic) -> None:
+    bench = Bench(tmp_path, symbolic, s01=SOLUTION, s02=["x = 1"], s03=["y = 1"])
+
+    def why(*, fresh: bool = False, **limits: Any) -> dict[str, int]:
+        bench.assignment = bench.course.open("hw", symbolic)
+        bench.plan = bench.assignment.plan("fake image", **limits)
+        bench.run(FakeSandbox(*[bench.right()] * 3), fresh=fresh)
+        return bench.listened.reasons
+
+    rubric = bench.course.rubric_path("hw")
+    assert why() == {"never executed": 3}
+    rubric.write_text(rubric.read_text().replace("credit: 0.25", "credit: 0.5"))
+    assert why() == {}, "what is only scored otherwise executes nothing"
+    write(tmp_path / "submissions" / "hw" / "s02" / "hw.ipynb", notebook("x = 2"))
+    write(tmp_path / "submissions" / "hw" / "s04" / "hw.ipynb", notebook("z = 2"))
+    (bench.store.root / "evidence" / bench.store.entries("hw")["s03"].key / "frames.bin").unlink()
+    assert why() == {
+        "handed in anew": 1,
+        "its evidence is gone or damaged": 1,
+        "never executed": 1,
+    }
+    rubric.write_text(rubric.read_text().replace("normal(3)", "normal(4)"))
+    assert why() == {"2 asks something else": 4}
+    assert why(memory_mib=512) == {"other limits (memory_mib 1024 -> 512)": 4}
+    assert why(memory_mib=512, fresh=True) == {"as --fresh asks": 4}
+    write(tmp_path / "reference" / "hw" / "student" / "data" / "a.txt", "1")
+    assert why(memory_mib=512) == {"other data/": 4}
+    bench.assignment = bench.course.open("hw", symbolic)
+    bench.plan = bench.assignment.plan("another", memory_mib=512)
+    bench.run(FakeSandbox([]))
+    assert bench.listened.reasons == {"another environment (image, Python or packages)": 4}
+    bench.run(FakeSandbox(bench.right()))
+    assert bench.listened.reasons == {"a fault of the grader or the machine stopped it before": 4}
 
 
 # --- the starter ----------------------------------------------------------------------------------

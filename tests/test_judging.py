@@ -45,7 +45,7 @@ from grader.report.author import question
 from grader.report.publish import Publisher
 from grader.run import WITH_PAGES
 from grader.score import unexecuted
-from grader.store import Entry, Store
+from grader.store import Store
 from grader.symbolic import Symbolic
 from grader.values import Tensor
 from grader.verdict import Score, Status
@@ -136,10 +136,6 @@ class Bench:
     def evidence(self, student: str) -> Path:
         """Where the evidence of a student is kept."""
         return self.course.state / "evidence" / self.store.entries("hw")[student].key
-
-    def digest(self, student: str) -> str:
-        """Digest of what a sandbox gets of a student."""
-        return self.handed.read(student).digest
 
     def here(self) -> list[Score]:
         """Scores as they come about in this process."""
@@ -234,7 +230,11 @@ def test_scores_are_those_of_judging_in_this_process(bench: Bench, jobs: int) ->
 
 def test_a_bug_comes_back_with_its_traceback(tmp_path: Path, symbolic: Symbolic) -> None:
     bench = Bench(tmp_path, symbolic, s01=SOLUTION)
-    bench.store.note("hw", Entry(student="s01", submission=bench.digest("s01"), key=[]))  # type: ignore[arg-type]
+    bench.run("s01", bench.told())
+    record = bench.evidence("s01") / "record.json"
+    told_then = json.loads(record.read_text())
+    told_then["limits"]["value_mib"] = "64"
+    record.write_text(json.dumps(told_then))
     here, told = bench.here(), list(bench.bugs)
     bench.bugs.clear()
     assert bench.judged() == here

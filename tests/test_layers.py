@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[1] / "grader"
 
 FLOORS = [
     {"errors", "patterns", "values", "__init__"},
-    {"codec", "child", "known"},
+    {"codec", "child", "database", "known", "locks"},
     {"submission", "plan", "verdict"},
     {"frames", "verdict_json"},
     {"evidence", "rubric.yaml", "rubric.model", "intake", "intake.notebook", "sandbox"},
@@ -17,7 +17,7 @@ FLOORS = [
     {"intake.asked"},
     {"intake.folders"},
     {"rubric"},
-    {"sandbox.environment", "sandbox.seccomp", "sandbox.lock", "sandbox.pipes"},
+    {"sandbox.environment", "sandbox.seccomp", "sandbox.lock", "sandbox.pipes", "sandbox.owner"},
     {"sandbox.policy", "sandbox.engine", "sandbox.hardening", "sandbox.wheels"},
     {"sandbox.image"},
     {"sandbox.docker", "sandbox.bubblewrap", "sandbox.process"},
@@ -45,7 +45,8 @@ FLOORS = [
     {"elsewhere"},
     {"score", "rehearse"},
     {"course"},
-    {"store", "schedule"},
+    {"store", "schedule", "history"},
+    {"difference", "explain"},
     {"judging"},
     {"grades", "grades.rows"},
     {"grades.store"},
@@ -60,6 +61,7 @@ FLOORS = [
     {"grades.names", "grades.sheet", "report.written"},
     {"grades.importing", "grades.desk"},
     {"display", "verify", "selfcheck", "doctor", "options"},
+    {"diffing"},
     {"run"},
     {"commands", "grading", "cli_options"},
     {"cli_grades"},
@@ -78,7 +80,7 @@ NEVER = {
     ("checks", "sandbox"),
 }
 #: Packages that are one floor each: what is inside them is theirs to order.
-INNER = ("symbolic", "compare", "writeup", "judging")
+INNER = ("symbolic", "compare", "writeup", "judging", "database")
 
 
 def name_of(path: Path) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import docker as sdk
 import pytest
 import standin
 from boxes import Opener, Place, run
+from docker.errors import NotFound
 
 from grader.errors import InputError, SandboxFault
 from grader.sandbox import engine
@@ -61,6 +64,37 @@ def test_nothing_is_left_of_a_run(place: Place, client: sdk.DockerClient) -> Non
         run(sandbox, "a = 1")
         ours = {"label": f"{RUN_LABEL}={sandbox._run_id}"}
         assert client.api.containers(all=True, filters=ours) == []
+
+
+def test_the_next_start_removes_what_a_killed_grader_left_and_nobody_elses(
+    place: Place, client: sdk.DockerClient
+) -> None:
+    starts = "import time\nfrom grader.sandbox.docker import DockerSandbox\n"
+    starts += "mine = DockerSandbox()\nprint(mine._run_id, flush=True)\ntime.sleep(600)"
+    made = []
+    try:
+        for _ in range(2):
+            grader = subprocess.Popen(
+                [sys.executable, "-c", starts], stdout=subprocess.PIPE, text=True
+            )
+            assert grader.stdout
+            labels = {RUN_LABEL: grader.stdout.readline().strip()}
+            labels[DEADLINE_LABEL] = str(int(time.time() + 1000))
+            image = place.sandbox.image
+            made.append((grader, client.containers.create(image, labels=labels)))
+        killed, living = made
+        killed[0].kill()
+        killed[0].wait()
+        with closing(DockerSandbox()):
+            left = {one["Id"] for one in client.api.containers(all=True)}
+        assert killed[1].id not in left
+        assert living[1].id in left
+    finally:
+        for grader, container in made:
+            grader.kill()
+            grader.communicate()
+            with suppress(NotFound):
+                container.remove(force=True)
 
 
 @pytest.mark.parametrize(("age_s", "left"), [(-10, 0), (1000, 1)], ids=["overdue", "running"])

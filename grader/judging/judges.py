@@ -63,6 +63,7 @@ class Judges:
             slug=slug,
             rubric=str(rubric.resolve()) if rubric else "",
             journal=journal,
+            database=course.database,
             limits=limits,
         )
         self._jobs = jobs

@@ -49,12 +49,12 @@ def main(author_of: Callable[[Judge], Author] | None = None) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     asked, told = _own_streams()
     opening = Opening.from_json(asked.readline())
-    course = Course(Path(opening.root))
+    course = Course(Path(opening.root), opening.database)
     with Symbolic(course.known) as symbolic:
         try:
             rubric = Path(opening.rubric) if opening.rubric else None
             assignment = course.open(opening.slug, symbolic, rubric)
-            judge = judge_of(assignment, Store(course.state), opening.journal)
+            judge = judge_of(assignment, Store(course.state, course.database), opening.journal)
             if assignment.asks_reference:  # now: loading torch must not count as a student's time
                 _ = assignment.context.reference.module
         except (InputError, Fault) as fault:

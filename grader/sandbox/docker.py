@@ -25,7 +25,7 @@ from docker.errors import APIError
 from grader.errors import InputError, SandboxFault
 from grader.frames import FrameReader
 from grader.plan import Limits
-from grader.sandbox import environment
+from grader.sandbox import environment, owner
 from grader.sandbox.base import Cause, Stopped
 from grader.sandbox.engine import (
     ENGINE_ERRORS,
@@ -88,6 +88,7 @@ class DockerSandbox:
         self._run_id = uuid.uuid4().hex
         self._closed, self._closing = False, threading.Lock()
         self._client = connect()
+        self._owner = owner.Owner(self._run_id)
         try:
             with translated("the engine cannot be used"):
                 self._check_runtime()
@@ -95,6 +96,7 @@ class DockerSandbox:
                 self.image = runner_image(self._client, say)
                 described = self._api.inspect_image(self.image)
         except BaseException:
+            self._owner.close()
             self._client.close()
             raise
         # A name without a value takes a variable of the image away.
@@ -123,13 +125,19 @@ class DockerSandbox:
                 self._remove_quietly(container)
 
     def reap(self) -> int:
-        """Remove containers of any earlier run whose last moment has passed; returns how many."""
-        reaped = 0
+        """Remove containers of earlier runs that nobody waits for any more; returns how many.
+
+        Their grader is gone, or, where that cannot be known, their last moment has passed.
+        """
+        reaped, gone = 0, set(owner.runs_that_are_gone())
         for found in self._api.containers(all=True, filters={"label": DEADLINE_LABEL}):
             deadline = found["Labels"].get(DEADLINE_LABEL, "")
-            if deadline.isdecimal() and int(deadline) < time.time():
+            late = deadline.isdecimal() and int(deadline) < time.time()
+            if late or found["Labels"].get(RUN_LABEL) in gone:
                 self._remove_quietly(found["Id"])
                 reaped += 1
+        for run in gone:
+            owner.forget(run)
         return reaped
 
     def close(self) -> None:
@@ -142,6 +150,7 @@ class DockerSandbox:
             ours = {"label": f"{RUN_LABEL}={self._run_id}"}
             for found in self._api.containers(all=True, filters=ours):
                 self._remove_quietly(found["Id"])
+        self._owner.close()
         self._client.close()
 
     @property

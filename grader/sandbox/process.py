@@ -25,12 +25,15 @@ import psutil
 
 from grader.errors import SandboxFault
 from grader.frames import FrameReader
+from grader.locks import locked
 from grader.plan import Limits
 from grader.sandbox import environment
 from grader.sandbox.base import Stopped
 from grader.sandbox.pipes import converse
 
 COMMAND = (sys.executable, *environment.GUEST_FLAGS, str(environment.GUEST_ON_HOST))
+#: Start of the name of a run's folder, and the file in it that is locked while the run goes on.
+FOLDER, OWNER = "grader-", "owner"
 NEW_GROUP_ON_WINDOWS = 0x200  # subprocess.CREATE_NEW_PROCESS_GROUP, which only Windows has
 NEEDED_ON_WINDOWS = ("SYSTEMROOT", "WINDIR", "COMSPEC", "PATHEXT", "NUMBER_OF_PROCESSORS")
 
@@ -43,6 +46,7 @@ class ProcessSandbox:
         <temporary>/grader-*/
           work/        working folder and home; copies of the course's folders in `data/`, `.lib/`
           tmp/         temporary files
+          owner        locked while the run goes on
 
     Args:
         command: The guest, to run another one in tests.
@@ -52,7 +56,8 @@ class ProcessSandbox:
     watch_memory = True
 
     def __init__(self, *, command: tuple[str, ...] = COMMAND) -> None:
-        """Nothing is started before the first run."""
+        """Nothing is started before the first run; what killed graders left is removed."""
+        remove_leftovers()
         self.command = command
         self.image = environment.identity_of_this_python()
         self._running: dict[int, str] = {}
@@ -164,7 +169,10 @@ def _folder(course: Mapping[str, Path | None]) -> Iterator[Path]:
     Raises:
         SandboxFault: the disk is full, or one of the folders cannot be read.
     """
-    with tempfile.TemporaryDirectory(prefix="grader-", ignore_cleanup_errors=True) as name:
+    with (
+        tempfile.TemporaryDirectory(prefix=FOLDER, ignore_cleanup_errors=True) as name,
+        locked(Path(name) / OWNER),
+    ):
         base = Path(name)
         try:
             (base / "work").mkdir()
@@ -175,6 +183,28 @@ def _folder(course: Mapping[str, Path | None]) -> Iterator[Path]:
         except (OSError, shutil.Error) as error:
             raise SandboxFault(f"the working folder cannot be made: {error}") from error
         yield base
+
+
+def remove_leftovers() -> None:
+    """Remove the folders of graders that were killed, and kill what still runs in them."""
+    if os.name != "posix":
+        return
+    for base in Path(tempfile.gettempdir()).glob(f"{FOLDER}*"):
+        owner = base / OWNER
+        with contextlib.suppress(OSError):
+            if owner.lstat().st_uid == os.getuid():
+                with locked(owner, wait=False) as nobodys:
+                    if nobodys:
+                        _remove(base)
+
+
+def _remove(base: Path) -> None:
+    for process in _strays(str(base / "work")):
+        with contextlib.suppress(psutil.Error):
+            process.kill()
+    for root, _, _ in os.walk(base):
+        Path(root).chmod(0o755)  # copies of the course's folders take no changes
+    shutil.rmtree(base, ignore_errors=True)
 
 
 def _copy(folder: Path, there: Path) -> None:

@@ -125,9 +125,9 @@ def grade(
         folder.mkdir()
         ATTACKS[name].make(folder, host)
     _of_earlier_rounds(course)
-    before = digests(root)
+    before = digests(root) | kept(course)
     seen = _graded(course, sandbox, host, jobs)
-    after = digests(root)
+    after = digests(root) | kept(course)
     changed = tuple(path for path in before if after.get(path) != before[path])
     seen = {who: replace(one, changed=changed) for who, one in seen.items()}
     students = {name: ATTACKS[name].student for name in names} | {who: who for who in plain}
@@ -152,18 +152,25 @@ def _of_earlier_rounds(course: Course) -> None:
     course.secret()
 
 
+def kept(course: Course) -> dict[str, str]:
+    """What the database has of earlier rounds; the grader itself adds to it in this one."""
+    with open_grades(course.state, reading=True) as grades:
+        given = repr(grades.history(SLUG))
+    return {"grades": given, "decisions": repr(Store(course.state).entries("earlier"))}
+
+
 def digests(root: Path) -> dict[str, str]:
-    """SHA-256 of every file below a folder."""
+    """SHA-256 of every file below a folder, but for the database."""
     return {
         str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(root.rglob("*"))
-        if path.is_file()
+        if path.is_file() and path.name != "grader.db"
     }
 
 
 def _graded(course: Course, sandbox: Sandbox, host: Host, jobs: int) -> dict[str, Seen]:
     bugs: list[str] = []
-    store, out = Store(course.state), course.root / "reports"
+    store, out = Store(course.state, course.database), course.root / "reports"
     with Symbolic() as symbolic:
         assignment = course.open(SLUG, symbolic)
         handed = Handed(course.root / "submissions" / SLUG, SLUG, assignment.layout)

@@ -111,12 +111,16 @@ def why_no_full_disk() -> str:
 @pytest.mark.threat("RE-04", "RE-06", "RX-04", where="grader")
 @pytest.mark.parametrize(
     ("full", "code"),
-    [(".grader/evidence", NEEDS_PERSON), (".grader/runs", OUR_BUG), ("reports", OUR_BUG)],
+    [(".grader/evidence", NEEDS_PERSON), (".grader/sql", OUR_BUG), ("reports", OUR_BUG)],
 )
-def test_a_full_disk_gives_no_score_until_a_plain_run(full: str, code: int, course: Path) -> None:
+def test_a_full_disk_gives_no_score_until_a_plain_run(
+    full: str, code: int, course: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GRADER_DATABASE", f"sqlite:///{course}/.grader/sql/grader.db")
+    (course / ".grader" / "sql").mkdir(parents=True)
     if reason := why_no_full_disk():
         pytest.skip(reason)
-    (course / full).mkdir(parents=True)
+    (course / full).mkdir(parents=True, exist_ok=True)
     assert run(course, *IN_A_NAMESPACE, "sh", "-c", FULL_DISK, full) == code
     no_score(course)
     assert run(course) == ALL_SCORED
@@ -125,7 +129,7 @@ def test_a_full_disk_gives_no_score_until_a_plain_run(full: str, code: int, cour
 
 @pytest.mark.threat("RE-04", "RE-06", where="grader")
 def test_files_that_cannot_grow_give_no_score_until_a_plain_run(course: Path) -> None:
-    limit = 2048  # enough for a line of the journal and for the table, not for evidence
+    limit = 2048  # enough for the table, neither for evidence nor for the database
     code = run(course, before=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)))
     assert code in (NEEDS_PERSON, OUR_BUG)
     no_score(course)

@@ -178,11 +178,10 @@ def controls(text: str) -> set[str]:
 
 
 @pytest.mark.threat("RI-04")
-def test_no_name_forges_a_line_of_the_journal(tmp_path: Path) -> None:
+def test_no_name_forges_a_decision(tmp_path: Path) -> None:
     forged = json.dumps({"student": "s02", "submission": "x", "key": "k", "plan": "", "fault": ""})
     store = Store(tmp_path)
     for student in (f"s01\n{forged}\n", f"s01\r\n{forged}", f"s01\u2028{forged}"):
         store.note("hw", Entry(student=student, submission="a", fault=f"\n{forged}\n"))
-    lines = (tmp_path / "runs" / "hw.jsonl").read_text().splitlines()
-    assert len([line for line in lines if line]) == 3
+    assert len(store.entries("hw")) == 3
     assert "s02" not in store.entries("hw")

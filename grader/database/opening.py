@@ -1,0 +1,173 @@
+"""Transactions on a course's database: SQLite in `.grader/grader.db`, or a server by its URL.
+
+SQLite keeps its rollback journal rather than a write-ahead log: the log needs memory that all
+programs share, which a network file system does not have, and a course's folder often lies on one
+that looks local to its file server. What is written is small (a line for each submission that was
+executed, one transaction for each scoring), so that a log would save nothing that is felt.
+
+Whoever writes first takes the one lock for writing and holds it for a moment: of two graders, two
+imports of grades, the second sees what the first did.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.pool import NullPool
+
+from grader.database.earlier import take_over
+from grader.database.steps import STEPS, bring_up_to_date, version_of
+from grader.errors import InputError, StoreFault
+
+#: Milliseconds that one waits for another to have written.
+WAIT_MS = 20_000
+#: Of the lock for writing in PostgreSQL, which knows it by a number.
+LOCK = 0x67726164
+FILE = "grader.db"
+#: What of a URL's options says where a database is.
+PLACE = ("host", "port", "options")
+DRIVERS = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg"}
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """A course's database.
+
+    Args:
+        state: The course's `.grader/`.
+        url: Where it is, as `postgresql://user@host/name`; a file in `state` if empty.
+    """
+
+    state: Path
+    url: str = ""
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """One transaction: kept at the end, undone when something is raised.
+
+        Raises:
+            InputError: the URL is none, or a newer version of the grader wrote the database.
+            StoreFault: it cannot be read or written.
+        """
+        with self._transaction(reading=False) as connection:
+            if version_of(connection) < len(STEPS) and bring_up_to_date(connection):
+                take_over(connection, self.state, FILE if self._is_elsewhere else "")
+            yield connection
+        if self._is_elsewhere and not self._note.is_file():
+            self._note.write_text(self._shown + "\n")
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A view of one moment, for which nobody has to wait.
+
+        Raises:
+            InputError: likewise.
+            StoreFault: likewise.
+        """
+        if not self._is_up_to_date():
+            with self.writing():
+                pass
+        with self._transaction(reading=True) as connection:
+            yield connection
+
+    def _is_up_to_date(self) -> bool:
+        if not self._is_elsewhere and not (self.state / FILE).is_file():
+            return False
+        with self._transaction(reading=True) as connection:
+            return version_of(connection) == len(STEPS)
+
+    @contextmanager
+    def _transaction(self, *, reading: bool) -> Iterator[Connection]:
+        self._refuse_another()
+        try:
+            self.state.mkdir(parents=True, exist_ok=True)
+            with _engine(self._url, reading=reading).begin() as connection:
+                yield connection
+        except (SQLAlchemyError, OSError) as error:
+            said = str(getattr(error, "orig", None) or error).strip()
+            raise StoreFault(f"{self._shown} cannot be used: {said}") from error
+
+    @property
+    def _url(self) -> URL:
+        if not self.url:
+            return URL.create("sqlite", database=str(self.state / FILE))
+        try:
+            url = make_url(self.url)
+            return url.set(drivername=DRIVERS[url.get_backend_name()])
+        except (ArgumentError, KeyError, ValueError) as error:
+            says = "expected postgresql://user@host/name or sqlite:////folder/file"
+            raise InputError(f"--database: {says}") from error
+
+    @property
+    def _shown(self) -> str:
+        """Where it is, for messages: neither who asks nor a password."""
+        if not self._is_elsewhere:
+            return str(self.state / FILE)
+        url = self._url
+        place = {name: url.query[name] for name in PLACE if name in url.query}
+        server = url.get_backend_name()
+        shown = URL.create(server, host=url.host, port=url.port, database=url.database, query=place)
+        return shown.render_as_string()
+
+    @property
+    def _is_elsewhere(self) -> bool:
+        return bool(self.url)
+
+    @property
+    def _note(self) -> Path:
+        """Says where a course's database is that is not in its folder."""
+        return self.state / "database"
+
+    def _refuse_another(self) -> None:
+        """Whoever forgets the URL must not begin a second database, without anybody's grades.
+
+        Raises:
+            InputError: the course has its database somewhere else.
+        """
+        noted = self._note.read_text().strip() if self._note.is_file() else ""
+        if noted and noted != (self._shown if self._is_elsewhere else ""):
+            says = f"expected the course's database, {noted}, found {self._shown}"
+            do = f"GRADER_DATABASE or --database; remove {self._note} if the course has moved"
+            raise InputError(f"{says}: {do}")
+
+
+@cache
+def _engine(url: URL, *, reading: bool) -> Engine:
+    """How to connect; it holds no connection, but statements that were put together before."""
+    try:
+        engine = create_engine(url, poolclass=NullPool)
+    except ImportError as error:
+        raise InputError("--database: PostgreSQL needs psycopg: pip install psycopg") from error
+    begin = _begin_sqlite if url.get_backend_name() == "sqlite" else _begin_postgresql
+    begin(engine, reading=reading)
+    return engine
+
+
+def _begin_sqlite(engine: Engine, *, reading: bool) -> None:
+    @event.listens_for(engine, "connect")
+    def _connect(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # else the driver begins by itself, and later
+        connection.execute(f"PRAGMA busy_timeout = {WAIT_MS}")
+
+    @event.listens_for(engine, "begin")
+    def _start(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+
+
+def _begin_postgresql(engine: Engine, *, reading: bool) -> None:
+    @event.listens_for(engine, "begin")
+    def _start(connection: Connection) -> None:
+        if reading:
+            told = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
+            connection.exec_driver_sql(told)
+            return
+        # Every statement after the lock sees what others wrote before: READ COMMITTED.
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = {WAIT_MS}")
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({LOCK})")

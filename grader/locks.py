@@ -1,0 +1,73 @@
+"""Locks on files, which the system lets go of when a process ends, however it ends.
+
+So whoever finds a lock free knows that nobody is at work there. On Windows, and on a file system
+that knows no locks, nothing is ever locked, and nothing is ever known to be nobody's.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import TextIOWrapper
+from pathlib import Path
+
+
+def take(file: TextIOWrapper, *, shared: bool = False, wait: bool = True) -> bool:
+    """Lock an open file until it is closed; whether it is certain that we have the lock."""
+    if sys.platform == "win32":
+        return False
+    import fcntl  # not on Windows
+
+    how = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+    try:
+        fcntl.flock(file.fileno(), how if wait else how | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+@contextmanager
+def locked(path: Path, *, shared: bool = False, wait: bool = True) -> Iterator[bool]:
+    """Hold a lock on a file that is there for nothing else; whether it is certain that we have it.
+
+    Raises:
+        OSError: the file cannot be made.
+    """
+    with path.open("a") as file:
+        yield take(file, shared=shared, wait=wait)
+
+
+def open_alone(path: Path) -> TextIOWrapper:
+    """Open a file for writing, empty, while nobody else writes one of this name; waits for them.
+
+    Nobody but its owner may read it.
+
+    Once it was renamed or removed, the next who waits makes another.
+
+    Args:
+        path: In a folder in which nobody else can plant links.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    while True:
+        # Appending, for "w" would empty what somebody else is writing.
+        file = open(path, "a", encoding="utf-8", newline="", opener=_private)  # noqa: SIM115
+        take(file)
+        if _is_at(file, path):
+            file.truncate(0)
+            return file
+        file.close()
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+def _is_at(file: TextIOWrapper, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.lstat())
+    except FileNotFoundError:
+        return False

@@ -1,0 +1,189 @@
+"""A grader that is killed at any moment: a plain run afterwards finishes, and nothing is lost.
+
+`GRADER_KILLS` says how many are killed, 5 if it says nothing; a failing test prints its seed, which
+`GRADER_SEED` sets.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from boxes import Opener
+from docker import DockerClient
+from small_course import SOLUTION, WRONG, make_course
+
+from grader.course import Course
+from grader.database.opening import Database
+from grader.database.tables import DECISIONS
+from grader.grades.rows import Grade
+from grader.grades.store import open_grades
+from grader.history import History
+from grader.sandbox.docker import RUN_LABEL
+from grader.sandbox.engine import connect
+from grader.store import Store
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL"),
+]
+
+#: Exit codes: all are scored, or some wait for a person.
+FINISHED = (0, 1)
+KILLS = int(os.environ.get("GRADER_KILLS", "5"))
+SEED = int(os.environ.get("GRADER_SEED", "0")) or random.SystemRandom().randrange(1 << 32)
+#: What there may be in `.grader/`.
+KNOWN = {"evidence", "evidence.lock", "grader.db", "secret", "written", "writeups"}
+OPENING = ["x = 1", *SOLUTION[1:]]
+SAMPLES = {"s01": SOLUTION, "s02": WRONG, "s03": OPENING, "s04": SOLUTION}
+
+
+class Trial:
+    """A course in which every student has a score and one has a grade of a person's."""
+
+    def __init__(self, root: Path, sandbox: str, students: int = 4) -> None:
+        self.chance = random.Random(SEED)  # noqa: S311 - no secret
+        print(f"GRADER_SEED={SEED}")  # noqa: T201 - pytest shows it if the test fails
+        self.scratch = root / "scratch"
+        self.scratch.mkdir(parents=True)
+        self.course: Course = make_course(root / "c", **dict(list(SAMPLES.items())[:students]))
+        self.command = ["run", "submissions", "--sandbox", sandbox, "--trust-students", "--jobs=2"]
+        begun = time.monotonic()
+        assert self.finish(*self.command) == 1, "question 3 waits for a person"
+        self.takes_s = time.monotonic() - begun
+        self.grade()
+        assert self.finish("score", "submissions") in FINISHED
+        self.right, self.grades = self.table(), self.history()
+        assert self.right["s01"]["3"] == "1"
+
+    def start(self, *args: str) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "grader", *args],
+            cwd=self.course.root,
+            env=os.environ | {"TMPDIR": str(self.scratch)},
+            stdout=subprocess.DEVNULL,
+        )
+
+    def finish(self, *args: str) -> int:
+        return self.start(*args).wait(600)
+
+    def kill_one(self) -> None:
+        """Kill a grader at some moment; half of the time another is at work as well."""
+        graders = [self.start(*self.command, *self.chance.choice([["--fresh"], []]))]
+        if self.chance.random() < 0.5:
+            graders.append(self.start(*self.command, "--fresh"))
+        time.sleep(self.chance.uniform(0, self.takes_s))
+        graders[0].send_signal(signal.SIGKILL)
+        graders[0].wait(60)
+        assert all(grader.wait(600) in FINISHED for grader in graders[1:]), "the other one finishes"
+
+    def grade(self) -> None:
+        sheet = self.course.root / "reports" / "hw" / "written.csv"
+        text = sheet.read_text("utf-8-sig")
+        told = list(csv.DictReader(text.splitlines()))
+        for row in told:
+            row["points"] = "1" if row["student"] == "s01" else ""
+        with (self.course.root / "graded.csv").open("w", newline="") as file:
+            writer = csv.DictWriter(file, told[0])
+            writer.writeheader()
+            writer.writerows(told)
+        args = ("import", "graded.csv", "--assignment", "hw", "--by", "ann")
+        assert self.finish("grades", *args) == 0
+
+    def table(self) -> dict[str, dict[str, str]]:
+        """`scores.csv` by student; every student is in it once."""
+        path = self.course.root / "reports" / "hw" / "scores.csv"
+        rows = list(csv.DictReader(path.read_text("utf-8-sig").splitlines()))
+        found = {row["student"]: row for row in rows}
+        assert len(found) == len(rows)
+        return found
+
+    def history(self) -> list[Grade]:
+        with open_grades(self.course.state, reading=True) as grades:
+            return grades.history("hw")
+
+    def is_whole(self) -> None:
+        """Nothing is lost, nothing is left over, everybody has the score of before."""
+        assert self.finish(*self.command) in FINISHED
+        assert self.table() == self.right
+        assert self.history() == self.grades
+        store, history = Store(self.course.state), History(Database(self.course.state), "hw")
+        entries = store.entries("hw")
+        scored = history.at(history.scorings()[-1])
+        assert set(entries) == set(scored) == set(self.right)
+        for student, one in scored.items():
+            assert one.score
+            total = self.right[student]["total"]
+            assert f"{one.score.total:g}" == total
+            assert one.evidence == store.frames_digest(entries[student].key)
+        with store.database.reading() as connection:
+            told = connection.execute(DECISIONS.select()).mappings()
+            assert {row["fault"] for row in told} == {""}
+        self.nothing_is_left(store)
+
+    def nothing_is_left(self, store: Store) -> None:
+        entries = [*store.entries("hw").values(), *store.entries("hw.starter").values()]
+        keys = {entry.key for entry in entries}
+        state = self.course.state
+        assert {path.name for path in (state / "evidence").iterdir()} == keys
+        assert {path.name for path in state.iterdir()} - KNOWN == set()
+        left = [path for path in self.course.root.rglob("*") if path.name.endswith(".new")]
+        sheets = list((self.course.root / "reports" / "hw").glob("written-*"))
+        assert (left, sheets, list(self.scratch.iterdir())) == ([], [], [])
+        assert self.processes() == []
+
+    def processes(self) -> list[psutil.Process]:
+        """What still runs of any of the graders; some take a moment to see that they are alone."""
+        for _ in range(100):
+            found = list(filter(self._is_ours, psutil.process_iter()))
+            if not found:
+                break
+            time.sleep(0.1)
+        return found
+
+    def _is_ours(self, process: psutil.Process) -> bool:
+        try:
+            environment = process.environ()
+        except (psutil.Error, OSError):
+            return False
+        told = (environment.get(name, "") for name in ("TMPDIR", "HOME"))
+        return any(value.startswith(str(self.scratch)) for value in told)
+
+
+@pytest.mark.timeout(3600)
+def test_after_graders_were_killed_a_plain_run_makes_all_whole(tmp_path: Path) -> None:
+    trial = Trial(tmp_path, "process")
+    for _ in range(KILLS):
+        trial.kill_one()
+    trial.is_whole()
+
+
+@pytest.mark.docker
+@pytest.mark.timeout(3600)
+def test_after_graders_with_containers_were_killed_no_container_is_left(
+    tmp_path: Path, opened: Opener
+) -> None:
+    opened("docker")
+    trial = Trial(tmp_path, "docker", students=2)
+    client = connect()
+    try:
+        before = containers(client)
+        for _ in range(2):
+            trial.kill_one()
+        trial.is_whole()
+        assert containers(client) <= before
+    finally:
+        client.close()
+
+
+def containers(client: DockerClient) -> set[str]:
+    found = client.api.containers(all=True, filters={"label": RUN_LABEL})
+    return {one["Id"] for one in found}
