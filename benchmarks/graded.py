@@ -18,6 +18,7 @@ from benchmarks.replay import Replay
 from grader.batch import Batch
 from grader.course import Course
 from grader.display import Display
+from grader.executor import Local
 from grader.intake.folders import Handed
 from grader.options import Options
 from grader.run import rescore
@@ -49,7 +50,7 @@ def execute(course: Course, slug: str, sandbox: str, console: Console) -> None:
         batch = Batch(
             assignment=assignment,
             plan=assignment.plan(inner.image),
-            sandbox=Replay(inner),
+            executor=Local(Replay(inner)),
             store=Store(course.state),
             jobs=2,
             listener=display,

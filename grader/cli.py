@@ -6,6 +6,7 @@ import json
 import sys
 import time
 import traceback
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,7 @@ def run(
     """
     from grader import run as running
     from grader.course import find_course
+    from grader.executor import local
     from grader.intake.folders import Handed, assignments_in
     from grader.sandbox.choose import Wish
 
@@ -92,7 +94,7 @@ def run(
     wish = Wish(
         name=sandbox, gpus=gpus, runtime=runtime, trusted=trust_students or len(set(students)) < 2
     )
-    return running.run(found, assignments, wish, console(), options)
+    return running.run(found, assignments, partial(local, wish), console(), options)
 
 
 @grader.command(epilog=EXIT_CODES)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 
 from rich.console import Console
@@ -13,15 +13,15 @@ from grader.batch import Batch, execute_starter
 from grader.course import Course
 from grader.display import Display, shown, summary
 from grader.errors import InputError
+from grader.executor import Executor
 from grader.grades.desk import Desk
 from grader.intake.folders import Handed
 from grader.judging.judge import starter_known
 from grader.judging.judges import Judges
 from grader.options import ALL_SCORED, NEEDS_PERSON, OUR_BUG, Options
+from grader.plan import Limits
 from grader.report.publish import Publisher
 from grader.report.tables import file_names, write_reports
-from grader.sandbox.base import Sandbox
-from grader.sandbox.choose import Wish, choose
 from grader.store import Store
 from grader.symbolic import Symbolic
 
@@ -29,11 +29,19 @@ from grader.symbolic import Symbolic
 def run(
     course: Course,
     assignments: Sequence[tuple[str, Path]],
-    wish: Wish,
+    place: Callable[[Console], AbstractContextManager[Executor]],
     console: Console,
     options: Options,
 ) -> int:
-    """Execute what is new or changed, score everything, write reports; return the exit code."""
+    """Execute what is new or changed, score everything, write reports; return the exit code.
+
+    Args:
+        course: Where things lie.
+        assignments: Each with its folder of students.
+        place: Opens what executes, here or on a cluster.
+        console: Hears of progress.
+        options: What the command line asked for.
+    """
     code = ALL_SCORED
     store = Store(course.state)
     store.clean()
@@ -42,10 +50,10 @@ def run(
         opened = [
             (course.open(slug, symbolic, options.rubric), folder) for slug, folder in assignments
         ]
-        sandbox = stack.enter_context(choose(wish, console))
+        executor = stack.enter_context(place(console))
         for assignment, folder in opened:
             handed = Handed(folder, assignment.slug, assignment.layout)
-            bugs = _execute(assignment, handed, sandbox, store, console, options)
+            bugs = _execute(assignment, handed, executor, store, console, options)
             with _judges(course, assignment.slug, options) as judges:
                 found = _report(assignment, handed, store, judges, console, options.out, bugs)
             code = max(code, found)
@@ -84,7 +92,7 @@ def _judges(course: Course, slug: str, options: Options) -> Judges:
 def _execute(
     assignment: Assignment,
     handed: Handed,
-    sandbox: Sandbox,
+    executor: Executor,
     store: Store,
     console: Console,
     options: Options,
@@ -96,15 +104,11 @@ def _execute(
         if student not in handed.students:
             says = f"expected a folder of {handed.folder}, found none for {student}"
             raise InputError(f"--student: {says}")
-    plan = assignment.plan(sandbox.image, **options.limits)
-    if plan.limits.gpu and sandbox.name == "docker" and "gpu" not in options.limits:
-        raise InputError(f"{assignment.slug} asks for a GPU: --gpus all, or the numbers of some")
-    # Only Docker lends each GPU to one submission at a time.
-    alone = plan.limits.gpu and sandbox.name != "docker"
-    workers = 1 if alone else options.workers(plan.limits)
-    console.print(f"sandbox {sandbox.name}, {workers} at a time", highlight=False)
+    plan = assignment.plan(executor.image, **options.limits)
+    workers = _at_once(assignment.slug, plan.limits, executor, options)
+    console.print(f"sandbox {executor.name}, {workers} at a time", highlight=False)
     bugs: list[str] = []
-    fault = execute_starter(assignment, plan, sandbox, store, bugs)
+    fault = execute_starter(assignment, plan, executor, store, bugs)
     if fault:
         says = f"the starter could not be executed, so what fails in it waits for a person: {fault}"
         console.print(f"  [yellow]{shown(says)}[/]", highlight=False)
@@ -115,7 +119,7 @@ def _execute(
         batch = Batch(
             assignment=assignment,
             plan=plan,
-            sandbox=sandbox,
+            executor=executor,
             store=store,
             jobs=workers,
             listener=display,
@@ -124,6 +128,16 @@ def _execute(
         batch.execute(map(handed.read, chosen), fresh=options.fresh)
     _say_who_is_stale(handed, store, batch.plan.digest, console)
     return bugs + batch.bugs
+
+
+def _at_once(slug: str, limits: Limits, executor: Executor, options: Options) -> int:
+    if elsewhere := executor.at_once(limits):
+        return options.jobs or elsewhere
+    if limits.gpu and executor.name == "docker" and "gpu" not in options.limits:
+        raise InputError(f"{slug} asks for a GPU: --gpus all, or the numbers of some")
+    # Only Docker lends each GPU to one submission at a time.
+    alone = limits.gpu and executor.name != "docker"
+    return 1 if alone else options.workers(limits)
 
 
 def _say_who_is_stale(handed: Handed, store: Store, plan: str, console: Console) -> None:

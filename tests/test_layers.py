@@ -23,6 +23,7 @@ FLOORS = [
     {"sandbox.docker", "sandbox.bubblewrap", "sandbox.process"},
     {"sandbox.choose"},
     {"execute", "compare", "symbolic", "tensors", "inputs", "readable"},
+    {"executor"},
     {"writeup"},
     {"networks"},
     {"reference"},

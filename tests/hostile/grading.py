@@ -16,6 +16,7 @@ from grader.batch import Batch, Silent, execute_starter, score_all
 from grader.course import Course
 from grader.errors import Fault
 from grader.evidence import Evidence
+from grader.executor import Local
 from grader.intake.folders import Handed
 from grader.report.publish import Publisher
 from grader.report.tables import file_names, write_reports
@@ -101,11 +102,11 @@ def _graded(course: Course, sandbox: Sandbox, host: Host, jobs: int) -> dict[str
         assignment = course.open(SLUG, symbolic)
         handed = Handed(course.root / "submissions" / SLUG, SLUG, assignment.layout)
         plan = assignment.plan(sandbox.image)
-        execute_starter(assignment, plan, sandbox, store, bugs)
+        execute_starter(assignment, plan, Local(sandbox), store, bugs)
         batch = Batch(
             assignment=assignment,
             plan=plan,
-            sandbox=sandbox,
+            executor=Local(sandbox),
             store=store,
             jobs=jobs,
             listener=Silent(),
