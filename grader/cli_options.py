@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
+
+from grader.errors import InputError
 
 EXIT_CODES = """\b
 Exit codes: 0 all scored; 1 some need a person (check: problems found);
@@ -49,3 +53,24 @@ trust_option = click.option(
     is_flag=True,
     help="Let --sandbox process run several students, though it isolates nothing.",
 )
+tls_option = click.option(
+    "--tls",
+    type=click.Path(path_type=Path),
+    envvar="GRADER_TLS",
+    help="Folder with the cluster's cert.pem and key.pem; or set GRADER_TLS.",
+)
+
+
+@contextmanager
+def cluster_installed() -> Iterator[None]:
+    """Say what to install if what is imported for a cluster is not there.
+
+    Raises:
+        InputError: something is missing.
+    """
+    try:
+        yield
+    except ImportError as error:
+        raise InputError(
+            f"a cluster needs more: pip install 'grader[cluster]' ({error})"
+        ) from error

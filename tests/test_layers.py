@@ -50,6 +50,9 @@ FLOORS = [
     {"judging"},
     {"grades", "grades.rows"},
     {"grades.store"},
+    {"cluster", "cluster.messages", "cluster.guard", "cluster.trust"},
+    {"cluster.station"},
+    {"cluster.far"},
     {"report", "report.tables", "report.inert", "report.excerpts", "report.picture"}
     | {"batch", "release"},
     {"report.beside", "report.markup", "report.statistics"},
@@ -60,9 +63,9 @@ FLOORS = [
     {"grades.names", "grades.sheet", "report.written"},
     {"grades.importing", "grades.desk"},
     {"display", "verify", "selfcheck", "doctor", "options"},
-    {"run"},
+    {"run", "cluster.serve"},
     {"commands", "grading", "cli_options"},
-    {"cli_grades"},
+    {"cli_grades", "cli_cluster"},
     {"cli"},
     {"__main__"},
 ]
