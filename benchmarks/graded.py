@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import sys
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -18,6 +19,7 @@ from benchmarks.replay import Replay
 from grader.batch import Batch, execute_starter
 from grader.course import Course
 from grader.display import Display
+from grader.executor import Local, local
 from grader.intake.folders import Handed
 from grader.options import NEEDS_PERSON, Options
 from grader.run import rescore, run
@@ -31,7 +33,9 @@ def main(action: str, root: Path, slug: str, sandbox: str, report: Path) -> int:
     course, console, options = Course(root), Console(), Options(out=root / "reports")
     assignments = [(slug, root / "submissions" / slug)]
     if action == "again":
-        code = run(course, assignments, Wish(name=sandbox, trusted=True), console, options)
+        code = run(
+            course, assignments, partial(local, Wish(name=sandbox, trusted=True)), console, options
+        )
     else:
         if action == "first":
             execute(course, slug, sandbox, console)
@@ -50,11 +54,11 @@ def execute(course: Course, slug: str, sandbox: str, console: Console) -> None:
     ):
         assignment, store = course.open(slug, symbolic), Store(course.state, course.database)
         plan = assignment.plan(inner.image)
-        execute_starter(assignment, plan, inner, store, [])
+        execute_starter(assignment, plan, Local(inner), store, [])
         batch = Batch(
             assignment=assignment,
             plan=plan,
-            sandbox=Replay(inner),
+            executor=Local(Replay(inner)),
             store=store,
             jobs=2,
             listener=display,

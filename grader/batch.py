@@ -17,11 +17,10 @@ from typing import Protocol
 
 from grader.assignment import Assignment
 from grader.errors import Fault, InputError, SandboxFault, StoreFault
-from grader.execute import execute
+from grader.executor import Executor
 from grader.explain import circumstances, why_executed
 from grader.judging.judge import judge_of, starter_journal
 from grader.plan import Plan
-from grader.sandbox.base import Sandbox
 from grader.schedule import Next, after
 from grader.store import Entry, Store, key_of
 from grader.submission import Submission, Ticket
@@ -57,12 +56,12 @@ class Listener(Protocol):
 
 @dataclass(slots=True)
 class Batch:
-    """One assignment's submissions on their way through one sandbox.
+    """One assignment's submissions on their way through one executor.
 
     Args:
         assignment: What is asked.
-        plan: What the sandbox is told.
-        sandbox: Where code runs.
+        plan: What a sandbox is told.
+        executor: Runs code, here or elsewhere.
         store: Where evidence goes.
         jobs: How many submissions run at once.
         listener: Hears of progress.
@@ -71,7 +70,7 @@ class Batch:
 
     assignment: Assignment
     plan: Plan
-    sandbox: Sandbox
+    executor: Executor
     store: Store
     jobs: int
     listener: Listener
@@ -119,7 +118,7 @@ class Batch:
                 self._stop.set()
                 pool.shutdown(wait=False, cancel_futures=True)
                 with suppress(Fault):  # what stopped the batch is what matters
-                    self.sandbox.close()
+                    self.executor.close()
                 raise
 
     def _reasons(self, todo: Mapping[str, Sequence[Ticket]]) -> Mapping[str, int]:
@@ -144,12 +143,8 @@ class Batch:
         faults: list[str] = []
         while True:
             try:
-                run = execute(
-                    submission,
-                    self.plan,
-                    self.sandbox,
-                    self.assignment.data,
-                    self.assignment.lib,
+                run = self.executor.execute(
+                    submission, self.plan, data=self.assignment.data, lib=self.assignment.lib
                 )
                 if not run.reader.ended and not faults:
                     # Killed for memory: the host's lack of it, or the student's fault once more.
@@ -222,7 +217,7 @@ class Silent:
 
 
 def execute_starter(
-    assignment: Assignment, plan: Plan, sandbox: Sandbox, store: Store, bugs: list[str]
+    assignment: Assignment, plan: Plan, executor: Executor, store: Store, bugs: list[str]
 ) -> str:
     """Execute what students were given, if that is not known yet.
 
@@ -236,7 +231,7 @@ def execute_starter(
     batch = Batch(
         assignment=assignment,
         plan=plan,
-        sandbox=sandbox,
+        executor=executor,
         store=store,
         jobs=1,
         listener=Silent(),

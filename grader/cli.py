@@ -6,6 +6,7 @@ import json
 import sys
 import time
 import traceback
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +14,18 @@ import click
 from rich.console import Console
 
 from grader import __version__
+from grader.cli_cluster import cluster
 from grader.cli_grades import grades
 from grader.cli_options import (
     EXIT_CODES,
+    cluster_installed,
     course_option,
     jobs_option,
     judges_option,
     out_option,
     rubric_option,
     sandbox_option,
+    tls_option,
     trust_option,
 )
 from grader.display import console
@@ -63,6 +67,10 @@ def grader() -> None:
 @click.option("--time-limit", type=click.FloatRange(1), help="Seconds a notebook may take.")
 @click.option("--memory", type=click.IntRange(256), help="MiB a submission may use.")
 @click.option("--runtime", help="Docker runtime, such as runsc for gVisor.")
+@click.option(
+    "--cluster", "address", help="Execute on the workers of this scheduler: tls://HOST:8786."
+)
+@tls_option
 @click.option("--fresh", is_flag=True, help="Execute anew what is already known.")
 def run(
     submissions: Path,
@@ -71,6 +79,8 @@ def run(
     runtime: str | None,
     gpus: str,
     trust_students: bool,
+    address: str | None,
+    tls: Path | None,
     **given: Any,
 ) -> int:
     """Execute what is new or changed in SUBMISSIONS, score it, write reports.
@@ -80,6 +90,7 @@ def run(
     """
     from grader import run as running
     from grader.course import find_course
+    from grader.executor import local
     from grader.intake.folders import Handed, assignments_in
     from grader.sandbox.choose import Wish
 
@@ -93,7 +104,11 @@ def run(
     wish = Wish(
         name=sandbox, gpus=gpus, runtime=runtime, trusted=trust_students or len(set(students)) < 2
     )
-    return running.run(found, assignments, wish, console(), options)
+    if address is None:
+        return running.run(found, assignments, partial(local, wish), console(), options)
+    with cluster_installed():
+        from grader.cluster.far import cluster as far
+    return running.run(found, assignments, partial(far, address, tls), console(), options)
 
 
 @grader.command(epilog=EXIT_CODES)
@@ -231,6 +246,7 @@ def diff(
 
 
 grader.add_command(grades)
+grader.add_command(cluster)
 
 
 @grader.group()

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+
+from grader.errors import InputError
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 #: As `grader.course` reads it, which takes a while to import.
@@ -77,3 +80,24 @@ trust_option = click.option(
     is_flag=True,
     help="Let --sandbox process run several students, though it isolates nothing.",
 )
+tls_option = click.option(
+    "--tls",
+    type=click.Path(path_type=Path),
+    envvar="GRADER_TLS",
+    help="Folder with the cluster's cert.pem and key.pem; or set GRADER_TLS.",
+)
+
+
+@contextmanager
+def cluster_installed() -> Iterator[None]:
+    """Say what to install if what is imported for a cluster is not there.
+
+    Raises:
+        InputError: something is missing.
+    """
+    try:
+        yield
+    except ImportError as error:
+        raise InputError(
+            f"a cluster needs more: pip install 'grader[cluster]' ({error})"
+        ) from error

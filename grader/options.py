@@ -42,16 +42,16 @@ class Options:
             return self.jobs
         mebibytes = psutil.virtual_memory().available / 2**20 - SPARE_MIB
         by_memory = int(mebibytes // limits.memory_mib)
-        return max(1, min(len(_processors()) // max(1, limits.threads), by_memory))
+        return max(1, min(len(processors()) // max(1, limits.threads), by_memory))
 
     def judges(self, students: int) -> int:
         """How many processes judge: as stated, else one a processor where each has enough to do."""
         if self.jobs:
             return self.jobs
-        return max(1, min(len(_processors()), MOST_JUDGES, students // WORTH_A_JUDGE))
+        return max(1, min(len(processors()), MOST_JUDGES, students // WORTH_A_JUDGE))
 
 
-def _processors() -> set[int] | range:
+def processors() -> set[int] | range:
     """Processors that this process may use; a container often has fewer than the machine."""
     if hasattr(os, "sched_getaffinity"):
         return os.sched_getaffinity(0)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 
 from rich.console import Console
@@ -15,6 +15,7 @@ from grader.course import Course
 from grader.diffing import changed_in_words
 from grader.display import Display, shown, summary
 from grader.errors import InputError
+from grader.executor import Executor
 from grader.explain import changed_questions
 from grader.grades.desk import Desk
 from grader.history import History, basis_of
@@ -23,11 +24,10 @@ from grader.judging.judge import starter_known
 from grader.judging.judges import Judges
 from grader.judging.process import WORKER
 from grader.options import ALL_SCORED, NEEDS_PERSON, OUR_BUG, Options
+from grader.plan import Limits
 from grader.report.author import question
 from grader.report.publish import Publisher
 from grader.report.tables import file_names, write_reports
-from grader.sandbox.base import Sandbox
-from grader.sandbox.choose import Wish, choose
 from grader.store import Store
 from grader.symbolic import Symbolic
 from grader.verdict import Score
@@ -39,11 +39,19 @@ WITH_PAGES = "grader.report.worker"
 def run(
     course: Course,
     assignments: Sequence[tuple[str, Path]],
-    wish: Wish,
+    place: Callable[[Console], AbstractContextManager[Executor]],
     console: Console,
     options: Options,
 ) -> int:
-    """Execute what is new or changed, score everything, write reports; return the exit code."""
+    """Execute what is new or changed, score everything, write reports; return the exit code.
+
+    Args:
+        course: Where things lie.
+        assignments: Each with its folder of students.
+        place: Opens what executes, here or on a cluster.
+        console: Hears of progress.
+        options: What the command line asked for.
+    """
     code = ALL_SCORED
     store = Store(course.state, course.database)
     store.clean()
@@ -52,10 +60,10 @@ def run(
         opened = [
             (course.open(slug, symbolic, options.rubric), folder) for slug, folder in assignments
         ]
-        sandbox = stack.enter_context(choose(wish, console))
+        executor = stack.enter_context(place(console))
         for assignment, folder in opened:
             handed = Handed(folder, assignment.slug, assignment.layout)
-            bugs = _execute(assignment, handed, sandbox, store, console, options)
+            bugs = _execute(assignment, handed, executor, store, console, options)
             with _judges(course, assignment.slug, folder, options) as judges:
                 found = _report(assignment, handed, store, judges, console, options.out, bugs)
             code = max(code, found)
@@ -101,7 +109,7 @@ def _judges(
 def _execute(
     assignment: Assignment,
     handed: Handed,
-    sandbox: Sandbox,
+    executor: Executor,
     store: Store,
     console: Console,
     options: Options,
@@ -113,15 +121,11 @@ def _execute(
         if student not in handed.students:
             says = f"expected a folder of {handed.folder}, found none for {student}"
             raise InputError(f"--student: {says}")
-    plan = assignment.plan(sandbox.image, **options.limits)
-    if plan.limits.gpu and sandbox.name == "docker" and "gpu" not in options.limits:
-        raise InputError(f"{assignment.slug} asks for a GPU: --gpus all, or the numbers of some")
-    # Only Docker lends each GPU to one submission at a time.
-    alone = plan.limits.gpu and sandbox.name != "docker"
-    workers = 1 if alone else options.workers(plan.limits)
-    console.print(f"sandbox {sandbox.name}, {workers} at a time", highlight=False)
+    plan = assignment.plan(executor.image, **options.limits)
+    workers = _at_once(assignment.slug, plan.limits, executor, options)
+    console.print(f"sandbox {executor.name}, {workers} at a time", highlight=False)
     bugs: list[str] = []
-    fault = execute_starter(assignment, plan, sandbox, store, bugs)
+    fault = execute_starter(assignment, plan, executor, store, bugs)
     if fault:
         says = f"the starter could not be executed, so what fails in it waits for a person: {fault}"
         console.print(f"  [yellow]{shown(says)}[/]", highlight=False)
@@ -132,7 +136,7 @@ def _execute(
         batch = Batch(
             assignment=assignment,
             plan=plan,
-            sandbox=sandbox,
+            executor=executor,
             store=store,
             jobs=workers,
             listener=display,
@@ -153,6 +157,16 @@ def _say_what_asks_otherwise(assignment: Assignment, store: Store, console: Cons
     for asked, count in students.items():
         says = f"{asked} asks something else than when {count} students were executed"
         console.print(f"{shown(says)}: grader run", highlight=False)
+
+
+def _at_once(slug: str, limits: Limits, executor: Executor, options: Options) -> int:
+    if elsewhere := executor.at_once(limits):
+        return options.jobs or elsewhere
+    if limits.gpu and executor.name == "docker" and "gpu" not in options.limits:
+        raise InputError(f"{slug} asks for a GPU: --gpus all, or the numbers of some")
+    # Only Docker lends each GPU to one submission at a time.
+    alone = limits.gpu and executor.name != "docker"
+    return 1 if alone else options.workers(limits)
 
 
 def _say_who_is_stale(handed: Handed, store: Store, plan: str, console: Console) -> None:

@@ -21,6 +21,7 @@ from grader.batch import Batch, Listener, execute_starter
 from grader.checks import KINDS
 from grader.course import STARTER, Course
 from grader.errors import InputError
+from grader.executor import Local
 from grader.intake.folders import Handed
 from grader.judging.judges import Judges
 from grader.rubric.yaml import Document
@@ -69,11 +70,12 @@ def verify(
     def load(student: str) -> Submission:
         return handed.read(student) if handed and student not in known else known[student]
 
-    plan, journal = assignment.plan(sandbox.image), f"{slug}.verify"
+    executor = Local(sandbox)
+    plan, journal = assignment.plan(executor.image), f"{slug}.verify"
     batch = Batch(
         assignment=assignment,
         plan=plan,
-        sandbox=sandbox,
+        executor=executor,
         store=store,
         jobs=jobs,
         listener=listener,
@@ -81,7 +83,7 @@ def verify(
         journal=journal,
     )
     batch.execute(map(load, students))
-    execute_starter(assignment, plan, sandbox, store, batch.bugs)  # known by now: the template's
+    execute_starter(assignment, plan, executor, store, batch.bugs)  # known by now: the template's
     scores = _judged(course, assignment, handed, journal, batch.bugs)
     return Proof(
         slug=assignment.slug,

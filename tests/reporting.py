@@ -15,6 +15,7 @@ from small_course import notebook, write
 from grader.assignment import Assignment
 from grader.batch import Batch, score_all
 from grader.course import Course
+from grader.executor import Local
 from grader.intake.folders import Handed
 from grader.judging.judge import judge_of
 from grader.judging.page import Page
@@ -139,7 +140,7 @@ class Press:
         Batch(
             assignment=self.assignment,
             plan=self.plan,
-            sandbox=FakeSandbox(self._frames(told)),
+            executor=Local(FakeSandbox(self._frames(told))),
             store=self.store,
             jobs=1,
             listener=Quiet(),

@@ -18,6 +18,7 @@ from grader.database.tables import DECISIONS
 from grader.errors import InputError, StoreFault
 from grader.evidence import ProbeStatus
 from grader.execute import execute
+from grader.executor import Local
 from grader.intake.folders import Handed
 from grader.judging.judge import starter_known
 from grader.reference import Reference
@@ -78,7 +79,7 @@ class Bench:
         batch = Batch(
             assignment=self.assignment,
             plan=self.plan,
-            sandbox=sandbox,
+            executor=Local(sandbox),
             store=self.store,
             jobs=1,
             listener=self.listened,
@@ -498,7 +499,7 @@ def test_a_cell_that_fails_in_the_starter_too_costs_nobody_points(
 ) -> None:
     bench = with_starter(tmp_path, symbolic, s01=["x = 1", FETCH])
     given = FakeSandbox(failing(bench, 1))
-    told = bench.assignment, bench.plan, given, bench.store
+    told = bench.assignment, bench.plan, Local(given), bench.store
     bugs: list[str] = []
     assert (execute_starter(*told, bugs), execute_starter(*told, bugs), bugs) == ("", "", [])
     assert given.count == 1, "it is executed once"
@@ -518,7 +519,7 @@ def test_without_the_starters_run_what_fails_in_it_waits_for_a_person(
     bench = with_starter(
         tmp_path, symbolic, s01=["x = 1", FETCH], s02=["x = 1", FETCH + "  # mine"]
     )
-    fault = execute_starter(bench.assignment, bench.plan, FakeSandbox([]), bench.store, [])
+    fault = execute_starter(bench.assignment, bench.plan, Local(FakeSandbox([])), bench.store, [])
     assert "never became ready" in fault
     assert starter_known(bench.assignment, bench.store).unknown == fault
     bench.run(FakeSandbox(failing(bench, 1), failing(bench, 1)))
@@ -532,7 +533,9 @@ def test_a_starter_that_was_changed_is_not_known_by_its_old_run(
     tmp_path: Path, symbolic: Symbolic
 ) -> None:
     bench = with_starter(tmp_path, symbolic, s01=["x = 1", FETCH])
-    execute_starter(bench.assignment, bench.plan, FakeSandbox(bench.right()), bench.store, [])
+    execute_starter(
+        bench.assignment, bench.plan, Local(FakeSandbox(bench.right())), bench.store, []
+    )
     bench.run(FakeSandbox(failing(bench, 1)))
     assert points(bench.scores()["s01"])["1"] == 0, "it does not fail in the starter"
     given = notebook(*GIVEN, "anew = 1")
@@ -566,7 +569,7 @@ def test_an_untouched_starter_is_noted_and_earns_nothing(
 ) -> None:
     bench = with_starter(tmp_path, symbolic, s01=GIVEN)
     sandbox = FakeSandbox(failing(bench, 1))
-    assert execute_starter(bench.assignment, bench.plan, sandbox, bench.store, []) == ""
+    assert execute_starter(bench.assignment, bench.plan, Local(sandbox), bench.store, []) == ""
     bench.run(sandbox)
     assert sandbox.count == 1, "it is the same submission"
     score = bench.scores()["s01"]

@@ -36,6 +36,7 @@ from grader.assignment import Assignment
 from grader.batch import Batch, Silent
 from grader.course import Course
 from grader.errors import Fault
+from grader.executor import Local
 from grader.intake.folders import Handed
 from grader.judging.judge import judge_of
 from grader.judging.judges import Judges
@@ -116,7 +117,7 @@ class Bench:
         batch = Batch(
             assignment=self.assignment,
             plan=self.assignment.plan("fake image"),
-            sandbox=FakeSandbox(*runs),
+            executor=Local(FakeSandbox(*runs)),
             store=self.store,
             jobs=1,
             listener=Silent(),

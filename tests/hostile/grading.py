@@ -20,6 +20,7 @@ from grader.batch import Batch, Silent, execute_starter
 from grader.course import Course
 from grader.errors import Fault
 from grader.evidence import Evidence
+from grader.executor import Local
 from grader.grades.rows import Grade, Row, Version
 from grader.grades.store import open_grades
 from grader.intake.folders import Handed
@@ -175,11 +176,11 @@ def _graded(course: Course, sandbox: Sandbox, host: Host, jobs: int) -> dict[str
         assignment = course.open(SLUG, symbolic)
         handed = Handed(course.root / "submissions" / SLUG, SLUG, assignment.layout)
         plan, names = assignment.plan(sandbox.image), file_names(handed.students)
-        execute_starter(assignment, plan, sandbox, store, bugs)
+        execute_starter(assignment, plan, Local(sandbox), store, bugs)
         batch = Batch(
             assignment=assignment,
             plan=plan,
-            sandbox=sandbox,
+            executor=Local(sandbox),
             store=store,
             jobs=jobs,
             listener=Silent(),

@@ -27,6 +27,7 @@ from small_course import notebook, write
 
 from grader.batch import Batch, Silent, score_all
 from grader.course import Course
+from grader.executor import Local
 from grader.intake.folders import Handed
 from grader.sandbox import docker, engine
 from grader.sandbox.base import Sandbox
@@ -67,7 +68,7 @@ class Grading:
         batch = Batch(
             assignment=self.assignment,
             plan=self.assignment.plan(sandbox.image, **limits),
-            sandbox=sandbox,
+            executor=Local(sandbox),
             store=store,
             jobs=1,
             listener=listener,

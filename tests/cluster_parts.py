@@ -1,0 +1,117 @@
+"""Start the parts of a real cluster on this machine, as processes of their own."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+
+ROOT = Path(__file__).parents[1]
+GRADER = (sys.executable, "-m", "grader")
+PROCESS = ("--sandbox", "process", "--trust-students", "--jobs", "1", "--memory", "4096")
+START_S = 90
+
+
+class Parts:
+    """Processes of a cluster; `close` ends them and all that they started."""
+
+    def __init__(self, folder: Path, tls: bool = True) -> None:
+        self.folder, self.tls = folder, tls
+        self.running: list[subprocess.Popen[bytes]] = []
+        if tls:
+            subprocess.run([ROOT / "scripts" / "cluster-key", folder / "tls"], check=True)
+        self.address = f"{'tls' if tls else 'tcp'}://127.0.0.1:{free_port()}"
+
+    @property
+    def trust(self) -> tuple[str, ...]:
+        return ("--tls", str(self.folder / "tls")) if self.tls else ()
+
+    def scheduler(self) -> None:
+        self.start([*GRADER, "cluster", "scheduler", self.address, *self.trust])
+
+    def workers(self, count: int, *options: str) -> list[subprocess.Popen[bytes]]:
+        command = [*GRADER, "cluster", "worker", self.address, *self.trust, *options]
+        started = [self.start(command, wait=False) for _ in range(count)]
+        for one in started:
+            self.wait_for(one, "ready at")
+        return started
+
+    def start(self, command: list[str], *, wait: bool = True) -> subprocess.Popen[bytes]:
+        with (self.folder / f"part-{len(self.running)}.log").open("wb") as log:
+            part = subprocess.Popen(command, stdout=log, stderr=log, env=environment(), cwd=ROOT)
+        self.running.append(part)
+        if wait:
+            self.wait_for(part, "ready at")
+        return part
+
+    def wait_for(self, part: subprocess.Popen[bytes], words: str) -> None:
+        log = self.folder / f"part-{self.running.index(part)}.log"
+        deadline = time.monotonic() + START_S
+        while words not in log.read_text():
+            assert part.poll() is None, log.read_text()
+            assert time.monotonic() < deadline, log.read_text()
+            time.sleep(0.1)
+
+    def close(self) -> None:
+        for part in reversed(self.running):
+            kill(part, signal.SIGTERM)
+
+
+def kill(part: subprocess.Popen[bytes], number: int) -> None:
+    """End a part, and what is left of what it started."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        children = psutil.Process(part.pid).children(recursive=True)
+        part.send_signal(number)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            part.wait(20)
+        for left in [*children, psutil.Process(part.pid)]:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                left.kill()
+    part.wait()
+
+
+def guests(part: subprocess.Popen[bytes]) -> list[psutil.Process]:
+    """What a worker executes right now."""
+    return [p for p in psutil.Process(part.pid).children() if "main.py" in " ".join(p.cmdline())]
+
+
+def run(root: Path, *options: str) -> subprocess.Popen[str]:
+    """`grader run` on a course's submissions, its words readable as they come."""
+    command = [*GRADER, "run", str(root / "submissions"), "--out", str(root / "reports"), *options]
+    return subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=environment(),
+        cwd=root,
+    )
+
+
+def lines(process: subprocess.Popen[str], until: str = "") -> Iterator[str]:
+    """What it says, up to a line that has these words, or to its end."""
+    assert process.stdout
+    for line in process.stdout:
+        yield line.rstrip()
+        if until and re.search(until, line):
+            return
+    process.stdout.close()
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])

@@ -1,0 +1,393 @@
+"""Submissions are executed on other machines as they are here, and no lost worker costs points."""
+
+import csv
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cluster_parts import PROCESS, Parts, guests, kill, lines, run
+from frames_of import FakeSandbox
+from small_course import SOLUTION, frames, make_course, write
+
+from grader.cluster.far import FarSandbox, needs, room
+from grader.cluster.messages import Kind, Ran, Request, Worker, WorkerBug, failed, ran, read_reply
+from grader.cluster.station import Station
+from grader.cluster.trust import security
+from grader.errors import InputError, ProtocolViolation, SandboxFault
+from grader.execute import execute
+from grader.frames import FrameReader
+from grader.intake.folders import Handed
+from grader.known import folder_digest
+from grader.plan import Limits
+from grader.sandbox.base import Cause, Sandbox, Stopped
+from grader.symbolic import Symbolic
+
+STOPPED = Stopped(cause=Cause.EXITED, exit_code=0, wall_s=1.5, log_tail="ü")
+REQUEST = Request(slug="hw", image="fake image", data="", lib="", limits=Limits(memory_mib=512))
+SLEEP = "import time; time.sleep(4)"
+
+
+@pytest.fixture
+def parts(tmp_path: Path) -> Iterator[Parts]:
+    made = Parts(tmp_path)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def journal(root: Path) -> list[dict[str, Any]]:
+    text = (root / ".grader" / "runs" / "hw.jsonl").read_text()
+    return [json.loads(line) for line in text.splitlines() if line]
+
+
+def totals(root: Path) -> dict[str, str]:
+    with (root / "reports" / "hw" / "scores.csv").open() as file:
+        return {row["student"]: row["total"] for row in csv.DictReader(file)}
+
+
+# --- a real cluster -------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_of_three_workers_one_is_killed_and_every_submission_is_scored_once(
+    parts: Parts, tmp_path: Path
+) -> None:
+    root = tmp_path / "course"
+    students = {f"s{n:02}": [*SOLUTION, f"{SLEEP}  # {n}"] for n in range(6)}
+    make_course(root, **students)
+    write(root / "reference" / "hw" / "student" / "data" / "train.csv", "1,2")
+    write(parts.folder / "given" / "hw" / "data" / "train.csv", "1,2")
+    parts.scheduler()
+    workers = parts.workers(3, *PROCESS, "--given", str(parts.folder / "given"))
+    grading = run(root, "--cluster", parts.address, *parts.trust)
+    said = list(lines(grading, r"\[1/6\]"))
+    busy = next(worker for worker in workers if guests(worker))
+    kill(busy, signal.SIGKILL)
+    said += lines(grading)
+    assert grading.wait() == 1, said  # question 3 waits for a person
+    assert f"cluster {parts.address}: 3 workers" in said
+    assert any("retry" in line and "a worker was lost while it had this" in line for line in said)
+    assert totals(root) == dict.fromkeys(students, "3")
+    entries = journal(root)
+    assert sorted(entry["student"] for entry in entries) == sorted(students), "decided once"
+    assert {entry["fault"] for entry in entries} == {""}
+    assert len(list((root / ".grader" / "evidence").glob("*/record.json"))) == 1 + len(students)
+
+
+@pytest.mark.slow
+def test_an_interrupt_stops_the_workers_and_keeps_what_is_finished(
+    parts: Parts, tmp_path: Path
+) -> None:
+    root = tmp_path / "course"
+    students = {f"s{n:02}": [*SOLUTION, f"x = {n}"] for n in range(2)}
+    make_course(root, **students, s98=[SLEEP * 5], s99=[SLEEP * 5 + "#"])
+    parts.scheduler()
+    workers = parts.workers(2, *PROCESS)
+    grading = run(root, "--cluster", parts.address, *parts.trust)
+    said = list(lines(grading, r"\[2/4\]"))
+    wait_until(lambda: all(map(guests, workers)))
+    grading.send_signal(signal.SIGINT)
+    said += lines(grading)
+    assert grading.wait() == 130, said
+    assert said[-1] == "interrupted: what is finished is kept; the same command goes on"
+    wait_until(lambda: not any(map(guests, workers)))
+    assert sorted(entry["student"] for entry in journal(root)) == ["s00", "s01"]
+    again = run(root, "--cluster", parts.address, *parts.trust)
+    assert "hw: 2 to execute, 2 known from before" in list(lines(again, "known from before"))
+    again.kill()  # nobody waits for the rest any more
+    again.communicate()
+    wait_until(lambda: not any(map(guests, workers)))
+
+
+def wait_until(fact: Any, wall_s: float = 60) -> None:
+    deadline = time.monotonic() + wall_s
+    while not fact():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+@pytest.mark.docker
+@pytest.mark.slow
+def test_a_worker_executes_in_containers(parts: Parts, tmp_path: Path) -> None:
+    root = tmp_path / "course"
+    make_course(root, s01=SOLUTION)
+    parts.scheduler()
+    parts.workers(1, "--sandbox", "docker", "--jobs", "1", "--memory", "4096")
+    grading = run(root, "--cluster", parts.address, *parts.trust)
+    said = list(lines(grading))
+    assert (grading.wait(), totals(root)) == (1, {"s01": "3"}), said
+    assert "sandbox docker, 2 at a time" in said
+
+
+@pytest.mark.slow
+def test_without_the_key_nobody_answers(parts: Parts, tmp_path: Path) -> None:
+    root = tmp_path / "course"
+    make_course(root, s01=SOLUTION)
+    parts.scheduler()
+    stranger = Parts(tmp_path / "course")
+    grading = run(root, "--cluster", parts.address, *stranger.trust)
+    assert list(lines(grading))[-1] == f"--cluster: no scheduler answers at {parts.address}"
+    assert grading.wait() == 2
+
+
+LIAR = """
+import sys
+from pathlib import Path
+import grader.cluster.station as station
+from rich.console import Console
+from grader.cluster.serve import Offer, work
+from grader.sandbox.choose import Wish
+
+class Bomb:
+    def __reduce__(self):
+        return (Path.touch, (Path(sys.argv[2]),))
+
+station.execute_box = lambda request, box: Bomb()
+offer = Offer(wish=Wish(name="process", trusted=True), given=None, jobs=1, memory_mib=4096)
+work(sys.argv[1], None, offer.station(Console()), offer.resources(), Console())
+"""
+
+
+@pytest.mark.slow
+def test_a_worker_that_was_taken_over_runs_nothing_here(tmp_path: Path) -> None:
+    root, made = tmp_path / "course", tmp_path / "made"
+    make_course(root, s01=SOLUTION)
+    parts = Parts(tmp_path, tls=False)
+    try:
+        parts.scheduler()
+        parts.start([sys.executable, "-c", LIAR, parts.address, str(made)])
+        grading = run(root, "--cluster", parts.address)
+        said = list(lines(grading))
+        assert grading.wait() == 1, said
+    finally:
+        parts.close()
+    assert not made.exists()
+    assert totals(root) == {"s01": ""}, "a fault of ours is no zero"
+
+
+# --- what travels ---------------------------------------------------------------------------------
+
+
+def test_what_a_worker_gets_names_no_student_and_holds_no_answer(tmp_path: Path) -> None:
+    course = make_course(tmp_path, canary_student=["x = 1"])
+    with Symbolic(wall_s=20) as symbolic:
+        assignment = course.open("hw", symbolic)
+    plan = assignment.plan("fake image")
+    sent: list[bytes] = []
+
+    class Recording:
+        worker = Worker(sandbox="fake", image="fake image", watch_memory=False)
+
+        def ask(self, request: Request, box: bytes) -> Ran:
+            sent.extend([request.written(), box])
+            reader = FrameReader(box[:32], request.limits)
+            told = FakeSandbox(frames(plan.probes, "n^2", 1))
+            stopped = told.run(box, reader, limits=request.limits, data=None)
+            return read_reply(ran(stopped, bytes(reader.raw)), request.limits)
+
+    cluster: Any = Recording()
+    (submission,) = Handed(tmp_path / "submissions" / "hw", "hw")
+    run_there = execute(submission, plan, FarSandbox(cluster, plan), None)
+    run_here = execute(submission, plan, FakeSandbox(frames(plan.probes, "n^2", 1)), None)
+    assert run_there.evidence == run_here.evidence
+    travelled = b"".join(sent)
+    assert b"x = 1" in travelled
+    for secret in (b"canary", b"n*(n+1)", b"2 * x", b"squared", b"Because", b"Every pair"):
+        assert secret not in travelled
+
+
+def test_a_request_arrives_as_it_was_written() -> None:
+    assert Request.read(REQUEST.written()) == REQUEST
+
+
+def test_a_reply_arrives_as_it_was_written() -> None:
+    reply = ran(STOPPED, b"frames\nand more")
+    assert read_reply(reply, Limits()) == Ran(STOPPED, b"frames\nand more")
+
+
+@pytest.mark.parametrize(
+    ("kind", "raised"),
+    [(Kind.FAULT, SandboxFault), (Kind.REFUSED, InputError), (Kind.BUG, WorkerBug)],
+)
+def test_what_a_worker_could_not_do_is_raised_here(kind: Kind, raised: type[Exception]) -> None:
+    with pytest.raises(raised, match=r"^its words$"):
+        read_reply(failed(kind, "its words"), Limits())
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        None,
+        "text",
+        b"",
+        b"no line",
+        b"[]\n",
+        b'{"kind": "full_marks"}\n',
+        b'{"kind": "ran"}\n',
+        ran(STOPPED, b"").replace(b'"exit_code": 0', b'"exit_code": "0"'),
+        ran(STOPPED, b"").replace(b'"exited"', b'"well"'),
+        ran(STOPPED, b"").replace(b'"wall_s": 1.5', b'"wall_s": NaN'),
+        ran(STOPPED, b"x" * ((1 << 20) + (1 << 20))),
+    ],
+)
+def test_what_is_no_reply_is_a_fault(reply: object) -> None:
+    with pytest.raises(ProtocolViolation):
+        read_reply(reply, Limits(evidence_mib=1, value_mib=1))
+
+
+@pytest.mark.parametrize("told", [b"{}\n", b'{"sandbox": 1, "image": "", "watch_memory": true}\n'])
+def test_what_does_not_say_what_it_is_is_no_worker(told: bytes) -> None:
+    with pytest.raises(ProtocolViolation):
+        Worker.read(told)
+
+
+def test_a_worker_says_what_it_is() -> None:
+    worker = Worker(sandbox="docker", image="sha256:1", watch_memory=False)
+    assert Worker.read(worker.written()) == worker
+
+
+def test_room_is_what_the_scarcest_resource_allows() -> None:
+    limits = Limits(memory_mib=3000, threads=2)
+    assert needs(limits) == {"sandbox": 2, "MiB": 3000}
+    assert room({"sandbox": 8, "MiB": 10_000}, limits) == 3
+    assert room({"sandbox": 4, "MiB": 10_000}, limits) == 2
+    assert room({"sandbox": 8, "MiB": 10_000}, replace(limits, gpu=True)) == 0
+    assert room({"sandbox": 8, "MiB": 10_000, "GPU": 1}, replace(limits, gpu=True)) == 1
+
+
+# --- a worker, without Dask -----------------------------------------------------------------------
+
+
+class Stationed:
+    """A station over a fake sandbox, which shows the folders that it was given."""
+
+    def __init__(self, given: Path | None, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.shown: list[Path | None] = []
+        outer = self
+
+        class Showing(FakeSandbox):
+            closed = False
+
+            def run(self, *args: Any, data: Path | None, **more: Any) -> Stopped:
+                outer.shown.append(data)
+                if self.closed:
+                    raise SandboxFault("the sandbox is closed")
+                return STOPPED
+
+            def close(self) -> None:
+                self.closed = True
+
+        sandbox: Sandbox = Showing()
+        monkeypatch.setattr("grader.cluster.station._address", lambda: "tcp://here")
+        self.station = Station(lambda: closing(sandbox), given)
+
+    def told(self, **change: Any) -> Any:
+        reply = self.station.execute(replace(REQUEST, **change), bytes(40), "key")
+        return read_reply(reply, Limits())
+
+
+def test_a_worker_refuses_another_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    says = "tcp://here: expected the environment newer image, have fake image"
+    with pytest.raises(InputError, match=says):
+        Stationed(None, monkeypatch).told(image="newer image")
+
+
+def test_a_worker_shows_what_students_were_given_if_it_is_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "hw" / "data" / "train.csv", "1,2")
+    digest = folder_digest(tmp_path / "hw" / "data")
+    at = Stationed(tmp_path, monkeypatch)
+    assert at.told(data=digest) == Ran(STOPPED, b"")
+    assert at.told() == Ran(STOPPED, b"")
+    assert at.shown == [tmp_path / "hw" / "data", None]
+    write(tmp_path / "hw" / "data" / "train.csv", "1,3")
+    with pytest.raises(InputError, match="grader release hw"):
+        Stationed(tmp_path, monkeypatch).told(data=digest)
+    with pytest.raises(InputError, match="lib, found none: copy what `grader release hw` writes"):
+        at.told(lib=digest)
+    with pytest.raises(InputError, match="hw needs data/, and the worker was started without"):
+        Stationed(None, monkeypatch).told(data=digest)
+
+
+def test_a_reader_that_is_stopped_waits_no_longer() -> None:
+    reader = FrameReader(bytes(32), Limits())
+    assert reader.deadline() > time.monotonic()
+    reader.stop()
+    assert reader.deadline() <= time.monotonic()
+
+
+# --- trust ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("address", "says"),
+    [
+        (
+            "tcp://10.0.0.1:8786",
+            "whoever reaches it runs code on the workers: tls:// and",
+        ),
+        ("tcp://0.0.0.0:8786", "whoever reaches it runs code on the workers: tls:// and"),
+        ("tls://10.0.0.1:8786", "--tls DIR with cert.pem and key.pem is missing"),
+        ("10.0.0.1:8786", "expected an address such as tls://HOST:8786, found 10.0.0.1:8786"),
+    ],
+)
+def test_between_machines_there_is_no_cluster_without_a_key(address: str, says: str) -> None:
+    with pytest.raises(InputError, match=says):
+        security(address, None)
+
+
+def test_a_key_is_not_used_in_the_open(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="with --tls the address begins with tls://"):
+        security("tcp://127.0.0.1:1", tmp_path)
+
+
+def test_a_missing_key_is_said(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"cert\.pem cannot be read: No such file"):
+        security("tls://10.0.0.1:8786", tmp_path)
+
+
+GUARD = """
+import copyreg, pickle, sys, threading
+from collections import OrderedDict
+from grader.cluster.guard import guarded
+from grader.errors import ProtocolViolation
+
+def read(data):
+    try:
+        found.append(pickle.loads(data))
+    except ProtocolViolation as refused:
+        found.append(str(refused))
+
+def elsewhere(data):
+    thread = threading.Thread(target=read, args=(data,))
+    thread.start()
+    thread.join()
+
+found = []
+evil = b"cos\\nsystem\\n(S'true'\\ntR."
+with guarded():
+    elsewhere(evil)
+    elsewhere(pickle.dumps({"plain": [1, b"bytes"]}))
+    elsewhere(pickle.dumps(OrderedDict()))
+    read(pickle.dumps(OrderedDict()))
+elsewhere(pickle.dumps(OrderedDict()))
+print(found)
+"""
+
+
+def test_nothing_that_comes_from_a_cluster_is_looked_up() -> None:
+    ran = subprocess.run([sys.executable, "-c", GUARD], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == (
+        "['something on the cluster sent a os.system', {'plain': [1, b'bytes']}, "
+        "'something on the cluster sent a collections.OrderedDict', OrderedDict(), OrderedDict()]"
+    )
