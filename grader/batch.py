@@ -126,6 +126,7 @@ class Batch:
                     self.sandbox,
                     self.assignment.data,
                     self.assignment.lib,
+                    alone=bool(faults),
                 )
                 self.store.keep(key, run, self.plan, self._asked())
                 return run.evidence.ending

@@ -44,6 +44,12 @@ judges_option = click.option(
     show_default=True,
     help="Processes that judge at a time; worth it for more than a few hundred submissions.",
 )
+gpus_option = click.option(
+    "--gpus",
+    default="none",
+    show_default=True,
+    help="GPUs for rubrics that ask for one: all, none, or numbers such as 0,1.",
+)
 trust_option = click.option(
     "--trust-students",
     is_flag=True,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -18,10 +19,13 @@ from grader.intake.folders import Handed
 from grader.judging.judge import starter_known
 from grader.judging.judges import Judges
 from grader.options import ALL_SCORED, NEEDS_PERSON, OUR_BUG, Options
+from grader.plan import Plan
 from grader.report.publish import Publisher
 from grader.report.tables import file_names, write_reports
 from grader.sandbox.base import Sandbox
-from grader.sandbox.choose import Wish, choose
+from grader.sandbox.choose import Wish, choose, lending
+from grader.sandbox.graphics import need_of
+from grader.sandbox.lending import Gpus
 from grader.store import Store
 from grader.symbolic import Symbolic
 
@@ -42,10 +46,14 @@ def run(
         opened = [
             (course.open(slug, symbolic, options.rubric), folder) for slug, folder in assignments
         ]
-        sandbox = stack.enter_context(choose(wish, console))
-        for assignment, folder in opened:
+        gpus = stack.enter_context(lending(wish, course.state, console))
+        devices = [device_of(assignment, gpus, console) for assignment, _ in opened]
+        sandbox = stack.enter_context(choose(wish, console, gpus))
+        for (assignment, folder), device in zip(opened, devices, strict=True):
             handed = Handed(folder, assignment.slug, assignment.layout)
-            bugs = _execute(assignment, handed, sandbox, store, console, options)
+            limits = device | options.limits
+            plan = assignment.plan(sandbox.image, **limits)
+            bugs = _execute(assignment, plan, handed, sandbox, store, console, options)
             with _judges(course, assignment.slug, options) as judges:
                 found = _report(assignment, handed, store, judges, console, options.out, bugs)
             code = max(code, found)
@@ -81,8 +89,31 @@ def _judges(course: Course, slug: str, options: Options) -> Judges:
     return Judges(course, slug, rubric=options.rubric, jobs=options.jobs or 1)
 
 
+def device_of(assignment: Assignment, gpus: Gpus | None, console: Console) -> dict[str, Any]:
+    """Decide whether an assignment runs on a GPU, as fields of `Limits`.
+
+    Raises:
+        InputError: its rubric requires a GPU, and none will do.
+    """
+    limits = assignment.rubric.limits
+    if not (limits.gpu or assignment.rubric.gpu_preferred):
+        return {}
+    why = gpus.why_never(need_of(limits)) if gpus else "--gpus names none"
+    if not why:
+        return {"gpu": True}
+    if limits.gpu:
+        raise InputError(
+            f"{assignment.slug} asks for a GPU: {why} (--gpus all, or numbers of some; "
+            "`gpu: preferred` in its rubric would let it run on the CPU)"
+        )
+    says = f"{assignment.slug} prefers a GPU and runs on the CPU: {why}"
+    console.print(f"[yellow]{shown(says)}[/]", highlight=False)
+    return {"gpu": False, "gpu_mib": 0, "gpu_share": False}
+
+
 def _execute(
     assignment: Assignment,
+    plan: Plan,
     handed: Handed,
     sandbox: Sandbox,
     store: Store,
@@ -96,12 +127,7 @@ def _execute(
         if student not in handed.students:
             says = f"expected a folder of {handed.folder}, found none for {student}"
             raise InputError(f"--student: {says}")
-    plan = assignment.plan(sandbox.image, **options.limits)
-    if plan.limits.gpu and sandbox.name == "docker" and "gpu" not in options.limits:
-        raise InputError(f"{assignment.slug} asks for a GPU: --gpus all, or the numbers of some")
-    # Only Docker lends each GPU to one submission at a time.
-    alone = plan.limits.gpu and sandbox.name != "docker"
-    workers = 1 if alone else options.workers(plan.limits)
+    workers = options.workers(plan.limits)
     console.print(f"sandbox {sandbox.name}, {workers} at a time", highlight=False)
     bugs: list[str] = []
     fault = execute_starter(assignment, plan, sandbox, store, bugs)
