@@ -124,6 +124,19 @@ def test_a_gpu_on_which_memory_stays_is_quarantined(gpus: Gpus) -> None:
     assert why.endswith(" MiB of memory after a submission has ended")
 
 
+def test_a_sandbox_computes_with_all_digits_whatever_torch_is_told(gpus: Gpus) -> None:
+    source = (
+        "import torch\ntorch.backends.cuda.matmul.allow_tf32 = True\n"
+        "x = torch.full((64, 64), 1 + 2**-12, device='cuda')\n"  # TF32 rounds this to 1
+        "product = (x @ torch.eye(64, device='cuda')).min().item()\n"
+        "ones = torch.ones(8, 8, 1, 1, device='cuda') / 8\n"
+        "layer = torch.nn.functional.conv2d(x.reshape(1, 8, 16, 32), ones).min().item()"
+    )
+    with closing(ProcessSandbox(gpus=gpus)) as sandbox:
+        seen = run(sandbox, source, ask=("product", "layer"), gpu=True).seen()
+    assert seen == {"product": 1 + 2**-12, "layer": 1 + 2**-12}
+
+
 @pytest.mark.parametrize("tf32", [False, True], ids=["full precision", "TF32"])
 def test_a_right_answer_of_a_gpu_is_within_its_tolerance(tf32: bool) -> None:
     """A layer of usual size; prints how far off it is, for docs/gpu.md."""

@@ -61,6 +61,11 @@ def test_a_submission_sees_the_gpu_that_it_got(lent: Lent) -> None:
     ]
 
 
+def test_a_submission_on_a_gpu_computes_with_all_digits(lent: Lent) -> None:
+    guest = f"{SEES}\nready()\nframe('restart', seen=os.environ['NVIDIA_TF32_OVERRIDE'])\nend()"
+    assert on(lent, guest).frames[1].header["seen"] == "0"
+
+
 def test_a_submission_that_asks_for_no_gpu_gets_none(lent: Lent) -> None:
     ran = run(process(WORKS, lent), "a = 1")
     assert ran.frames[1].header["seen"] is None

@@ -137,6 +137,17 @@ with gpus.lend(Need()) as loan:
     assert driver.run(program).splitlines()[0] == "it does not answer: GPU is lost"
 
 
+def test_another_gpu_in_its_place_is_not_taken_for_it(driver: Driver) -> None:
+    driver.has(TWO)
+    program = f"""{LENDS}
+with gpus.lend(Need()) as loan:
+    now("GPU-bbbb 8192 100 0 1")
+    print(gpus.failure(loan))
+"""
+    says = "it is no longer number 0 of the driver's list"
+    assert driver.run(program).splitlines()[0] == says
+
+
 def test_an_error_that_the_gpu_counted_is_noticed(driver: Driver) -> None:
     driver.has(TWO)
     program = f"""{LENDS}

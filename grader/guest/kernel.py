@@ -199,8 +199,8 @@ def setup(told: dict[str, Any]) -> dict[str, Any]:
     device = torch.device("cuda" if told["gpu"] else "cpu")
     failed = {"gpu_failed": told["gpu"]}
     try:
-        if told["gpu"]:
-            prepare_gpu(told["gpu_mib"])
+        if told["gpu"] and told["gpu_mib"]:
+            cap_gpu_memory(told["gpu_mib"])
         ones = torch.ones(8, 8, device=device)
         product = float((ones @ ones).sum())
     except RuntimeError as error:
@@ -212,20 +212,15 @@ def setup(told: dict[str, Any]) -> dict[str, Any]:
     return {"torch": str(torch.__version__), "python": platform.python_version(), "gpu": name}
 
 
-def prepare_gpu(memory_mib: int) -> None:
-    """Cap what torch takes of the GPU's memory, and let convolutions keep all digits.
-
-    The cap holds whoever does not work against it: a notebook can lift it.
+def cap_gpu_memory(memory_mib: int) -> None:
+    """Cap what torch takes of the GPU's memory; a notebook that works against it can lift the cap.
 
     Args:
-        memory_mib: What a submission may use, CUDA's own part included; 0 for all.
+        memory_mib: What a submission may use, CUDA's own part included.
     """
-    # As for products of matrices, where torch itself keeps them; a notebook may decide otherwise.
-    torch.backends.cudnn.allow_tf32 = False
-    if memory_mib:
-        _, total = torch.cuda.mem_get_info()
-        share = max(memory_mib - OF_CUDA_MIB, 1) * 2**20 / total
-        torch.cuda.set_per_process_memory_fraction(min(share, 1.0))
+    _, total = torch.cuda.mem_get_info()
+    share = max(memory_mib - OF_CUDA_MIB, 1) * 2**20 / total
+    torch.cuda.set_per_process_memory_fraction(min(share, 1.0))
 
 
 def behave_as_child() -> None:

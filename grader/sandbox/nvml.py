@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from typing import Any
 
 from grader.errors import GraderError, InputError, SandboxFault
 from grader.gpus import Device
@@ -75,19 +76,18 @@ class Nvml:
             SandboxFault: it does not answer.
         """
         with _told("it does not answer", SandboxFault):
-            handle = pynvml.nvmlDeviceGetHandleByUUID(device.id.encode())
-            return int(pynvml.nvmlDeviceGetMemoryInfo(handle).used) // MIB
+            return int(pynvml.nvmlDeviceGetMemoryInfo(_handle(device)).used) // MIB
 
     def lost_bits(self, device: Device) -> int:
         """How many errors of its memory a GPU could not correct since the driver started.
 
-        Zero where it cannot count them, as most that are no server's.
+        Zero where it cannot count them, as most that are no server's, or the driver cannot.
 
         Raises:
             SandboxFault: it does not answer.
         """
         with _told("it does not answer", SandboxFault):
-            handle = pynvml.nvmlDeviceGetHandleByUUID(device.id.encode())
+            handle = _handle(device)
             try:
                 return int(
                     pynvml.nvmlDeviceGetTotalEccErrors(
@@ -96,8 +96,15 @@ class Nvml:
                         pynvml.NVML_VOLATILE_ECC,
                     )
                 )
-            except pynvml.NVMLError_NotSupported:
+            except (pynvml.NVMLError_NotSupported, pynvml.NVMLError_FunctionNotFound):
                 return 0
+
+
+def _handle(device: Device) -> Any:
+    handle = pynvml.nvmlDeviceGetHandleByIndex(device.number)
+    if pynvml.nvmlDeviceGetUUID(handle) != device.id:
+        raise SandboxFault(f"it is no longer number {device.number} of the driver's list")
+    return handle
 
 
 @contextlib.contextmanager

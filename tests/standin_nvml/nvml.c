@@ -7,9 +7,8 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
-enum { OK = 0, INVALID = 2, NOT_SUPPORTED = 3, NOT_FOUND = 6, NO_DRIVER = 9, LOST = 15 };
+enum { OK = 0, INVALID = 2, NOT_SUPPORTED = 3, NO_DRIVER = 9, LOST = 15 };
 #define MOST 8
 #define MIB (1ULL << 20)
 
@@ -67,17 +66,6 @@ int nvmlDeviceGetHandleByIndex_v2(unsigned number, void **handle) {
     if ((int)number >= gpus(all)) return INVALID;
     *handle = handles + number;
     return OK;
-}
-
-int nvmlDeviceGetHandleByUUID(const char *uuid, void **handle) {
-    struct gpu all[MOST];
-    int count = gpus(all);
-    for (int number = 0; number < count; number++)
-        if (!strcmp(all[number].uuid, uuid)) {
-            *handle = handles + number;
-            return OK;
-        }
-    return NOT_FOUND;
 }
 
 int nvmlDeviceGetUUID(void *handle, char *text, unsigned size) {
