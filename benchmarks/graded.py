@@ -34,7 +34,11 @@ def main(action: str, root: Path, slug: str, sandbox: str, report: Path) -> int:
     assignments = [(slug, root / "submissions" / slug)]
     if action == "again":
         code = run(
-            course, assignments, partial(local, Wish(name=sandbox, trusted=True)), console, options
+            course,
+            assignments,
+            partial(local, Wish(name=sandbox, trusted=True), course.state),
+            console,
+            options,
         )
     else:
         if action == "first":

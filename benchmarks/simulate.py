@@ -146,12 +146,22 @@ class Watched:
         """The inner one's."""
         return self.inner.at_once(limits)
 
+    def why_no_gpu(self, limits: Limits) -> str:
+        """The inner one's."""
+        return self.inner.why_no_gpu(limits)
+
     def execute(
-        self, submission: Submission, plan: Plan, *, data: Path | None, lib: Path | None
+        self,
+        submission: Submission,
+        plan: Plan,
+        *,
+        data: Path | None,
+        lib: Path | None,
+        alone: bool = False,
     ) -> Run:
         """Execute there, and note how much of our own time it took."""
         run: Run = self.watch.timed("send, wait, check what came back", self.inner.execute)(
-            submission, plan, data=data, lib=lib
+            submission, plan, data=data, lib=lib, alone=alone
         )
         return run
 

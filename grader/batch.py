@@ -144,7 +144,11 @@ class Batch:
         while True:
             try:
                 run = self.executor.execute(
-                    submission, self.plan, data=self.assignment.data, lib=self.assignment.lib
+                    submission,
+                    self.plan,
+                    data=self.assignment.data,
+                    lib=self.assignment.lib,
+                    alone=bool(faults),
                 )
                 if not run.reader.ended and not faults:
                     # Killed for memory: the host's lack of it, or the student's fault once more.

@@ -20,6 +20,7 @@ from grader.cli_options import (
     EXIT_CODES,
     cluster_installed,
     course_option,
+    gpus_option,
     jobs_option,
     judges_option,
     out_option,
@@ -62,7 +63,7 @@ def grader() -> None:
 @jobs_option
 @trust_option
 @click.option("--student", "students", multiple=True, help="Only this student; may be repeated.")
-@click.option("--gpus", default="none", show_default=True, help="all, none, or numbers: 0,1")
+@gpus_option
 @click.option("--cell-time", type=click.FloatRange(0.1), help="Seconds a cell may take.")
 @click.option("--time-limit", type=click.FloatRange(1), help="Seconds a notebook may take.")
 @click.option("--memory", type=click.IntRange(256), help="MiB a submission may use.")
@@ -97,7 +98,7 @@ def run(
     found = find_course(submissions, course)
     assignments = assignments_in(submissions, found.slugs)
     _one_rubric(given["rubric"], assignments)
-    options = _options(given, gpu=gpus != "none")
+    options = _options(given)
     students = options.students or [
         s for slug, at in assignments for s in Handed(at, slug).students
     ]
@@ -105,7 +106,8 @@ def run(
         name=sandbox, gpus=gpus, runtime=runtime, trusted=trust_students or len(set(students)) < 2
     )
     if address is None:
-        return running.run(found, assignments, partial(local, wish), console(), options)
+        here = partial(local, wish, found.state)
+        return running.run(found, assignments, here, console(), options)
     with cluster_installed():
         from grader.cluster.far import cluster as far
     return running.run(found, assignments, partial(far, address, tls), console(), options)
@@ -194,6 +196,7 @@ def release(slug: str, out: Path, course: Path | None) -> int:
 @sandbox_option
 @jobs_option
 @trust_option
+@gpus_option
 def verify(slugs: tuple[str, ...], course: Path | None, sandbox: str, **given: Any) -> int:
     """Prove rubrics: the solution earns everything, the template nothing, samples what they must.
 
@@ -202,7 +205,7 @@ def verify(slugs: tuple[str, ...], course: Path | None, sandbox: str, **given: A
     from grader.commands import verify_rubrics
     from grader.sandbox.choose import Wish
 
-    wish = Wish(name=sandbox, trusted=given["trust_students"])
+    wish = Wish(name=sandbox, gpus=given["gpus"], trusted=given["trust_students"])
     return verify_rubrics(slugs, course, wish, given["jobs"] or 0, console())
 
 
@@ -265,11 +268,9 @@ def rubric_show(slug: str, course: Path | None, rubric: Path | None) -> int:
     return show_rubric(slug, course, rubric, console())
 
 
-def _options(given: dict[str, Any], *, gpu: bool = False) -> Options:
+def _options(given: dict[str, Any]) -> Options:
     named = {"cell_time": "cell_s", "time_limit": "total_s", "memory": "memory_mib"}
     limits = {field: given[key] for key, field in named.items() if given.get(key) is not None}
-    if gpu:
-        limits["gpu"] = True
     return Options(
         out=given["out"],
         rubric=given["rubric"],

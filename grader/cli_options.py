@@ -75,6 +75,12 @@ judges_option = click.option(
     type=click.IntRange(1),
     help="Processes that judge at a time; if left out, one a processor for large classes.",
 )
+gpus_option = click.option(
+    "--gpus",
+    default="none",
+    show_default=True,
+    help="GPUs for rubrics that ask for one: all, none, or numbers such as 0,1.",
+)
 trust_option = click.option(
     "--trust-students",
     is_flag=True,

@@ -15,11 +15,14 @@ from grader.course import Course, find_course
 from grader.display import Display, shown
 from grader.doctor import Check, examine
 from grader.errors import InputError, SubmissionError
+from grader.executor import local
 from grader.intake.folders import Handed, assignments_in
 from grader.options import ALL_SCORED, BAD_INPUT, NEEDS_PERSON, OUR_BUG, Options
 from grader.release import release, self_check
+from grader.run import device_of
 from grader.sandbox.base import Sandbox
 from grader.sandbox.choose import Wish, choose
+from grader.sandbox.lending import quarantined
 from grader.selfcheck import Line, check, read_self_check
 from grader.store import Store
 from grader.symbolic import Symbolic
@@ -109,12 +112,16 @@ def verify_rubrics(
     code = ALL_SCORED
     with Symbolic(found.known) as symbolic:
         opened = [found.open(slug, symbolic) for slug in slugs or found.slugs]
-        with choose(wish, console) as sandbox:
+        with local(wish, found.state, console) as executor:
             for assignment in opened:
+                limits = device_of(assignment, executor, console)
+                plan = assignment.plan(executor.image, **limits)
                 with Display(console, f"verify {assignment.slug}") as show:
-                    workers = Options(out=Path(), jobs=jobs).workers(assignment.rubric.limits)
-                    proof = verify(found, assignment, sandbox, jobs=workers, listener=show)
-                code = max(code, _show_proof(proof, found, sandbox, console))
+                    workers = Options(out=Path(), jobs=jobs).workers(plan.limits)
+                    proof = verify(
+                        found, assignment, executor.sandbox, plan=plan, jobs=workers, listener=show
+                    )
+                code = max(code, _show_proof(proof, found, executor.sandbox, console))
     return code
 
 
@@ -176,6 +183,8 @@ def show_status(submissions: Path, course: Path | None, console: Console) -> int
                 state = "executed" if store.has(entry.key) else "its evidence is gone: grader run"
             table.add_row(shown(submission.student), shown(state))
         console.print(table)
+    for gpu, why in quarantined(found.state / "gpus").items():
+        console.print(f"quarantined: {shown(gpu)}: {shown(why)}: grader doctor", highlight=False)
     return code
 
 

@@ -19,6 +19,7 @@ from docker.errors import DockerException
 from grader.errors import GraderError, InputError
 from grader.evidence import CellStatus
 from grader.execute import execute
+from grader.gpus import Device
 from grader.plan import Limits, Plan, Probe
 from grader.sandbox import bubblewrap, engine
 from grader.sandbox.base import Sandbox
@@ -26,6 +27,8 @@ from grader.sandbox.bubblewrap import BubblewrapSandbox
 from grader.sandbox.docker import DockerSandbox
 from grader.sandbox.hardening import Engine, has_known_hole, read_engine
 from grader.sandbox.image import Built, built_image
+from grader.sandbox.lending import chosen, quarantined
+from grader.sandbox.nvml import Nvml
 from grader.submission import Cell, CellKind, Submission
 
 LIMITS = Limits(cell_s=30, total_s=90, memory_mib=1024, scratch_mib=32, processes=100)
@@ -121,7 +124,7 @@ def examine(state: Path) -> Iterator[Check]:
     for found in (*_docker(), *_bubblewrap()):
         yield found
         boxes += [found.name] * (found.state is State.OK and found.name.startswith("limits in "))
-    yield _graphics()
+    yield from _graphics(state)
     if boxes:
         names = " and ".join(name.removeprefix("limits in ") for name in boxes)
         yield Check(name="sandbox", state=State.OK, says=f"students' notebooks can run in {names}")
@@ -284,25 +287,51 @@ def _live(name: str, make: type[DockerSandbox] | type[BubblewrapSandbox]) -> Che
     return Check(name=name, state=State.OK, says=f"{', '.join([*TRIALS, MEMORY])}: all hold")
 
 
-def _graphics() -> Check:
+def _graphics(state: Path) -> Iterator[Check]:
+    folder = state / "gpus"
     try:
-        gpus = engine.list_gpus("all")
-    except InputError:
-        return Check(
-            name="GPU", state=State.OK, says="none; rubrics that ask for one cannot run here"
-        )
+        with closing(Nvml()) as nvml:
+            bad = quarantined(folder)
+            for number in chosen("all", nvml.count()):
+                try:
+                    device = nvml.device(number)
+                except InputError as error:
+                    do = "look at it, and name the others with --gpus"
+                    yield Check(name=f"GPU {number}", state=State.WARN, says=str(error), do=do)
+                    continue
+                yield gpu_check(device, bad.get(device.id, ""), folder)
+    except InputError as error:
+        says = f"none to be used ({error}); rubrics that require one cannot run here"
+        yield Check(name="GPU", state=State.OK, says=says)
+        return
+    if not _hands_out_gpus():
+        says = "the engine lists no NVIDIA runtime, so no container gets a GPU"
+        do = "install the NVIDIA container toolkit and restart the engine"
+        yield Check(name="GPU", state=State.WARN, says=says, do=do)
+
+
+def gpu_check(device: Device, why: str, folder: Path) -> Check:
+    """Say what a GPU is, and whether it is lent.
+
+    Args:
+        device: The GPU.
+        why: Why it is quarantined; empty if it is not.
+        folder: Where quarantine is written down.
+    """
+    says = f"{device.name}, {device.free_mib} of {device.memory_mib} MiB free, {device.id}"
+    name = f"GPU {device.number}"
+    if not why:
+        return Check(name=name, state=State.OK, says=says)
+    do = f"look at it; once it is well, remove {folder / device.id}"
+    return Check(name=name, state=State.WARN, says=f"{says}; quarantined: {why}", do=do)
+
+
+def _hands_out_gpus() -> bool:
     try:
         with closing(engine.connect()) as client:
             about = client.info()
     except (GraderError, DockerException, requests.RequestException):
-        about = {}
+        return False
     # Either way of handing out GPUs: the toolkit's own runtime, or devices that the engine lists.
     ways = [*(about.get("Runtimes") or ()), *(str(d) for d in about.get("DiscoveredDevices") or ())]
-    if any("nvidia" in way for way in ways):
-        return Check(name="GPU", state=State.OK, says=f"{len(gpus)}: {', '.join(gpus)}")
-    return Check(
-        name="GPU",
-        state=State.WARN,
-        says=f"{len(gpus)} here, but the engine lists no NVIDIA runtime",
-        do="install the NVIDIA container toolkit and restart the engine",
-    )
+    return any("nvidia" in way for way in ways)

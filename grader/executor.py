@@ -18,7 +18,9 @@ from rich.console import Console
 from grader.execute import Run, execute
 from grader.plan import Limits, Plan
 from grader.sandbox.base import Sandbox
-from grader.sandbox.choose import Wish, choose
+from grader.sandbox.choose import Wish, choose, lending
+from grader.sandbox.graphics import need_of
+from grader.sandbox.lending import Gpus
 from grader.submission import Submission
 
 
@@ -35,12 +37,22 @@ class Executor(Protocol):
         """Identity of the environment, the same wherever a submission runs; part of the plan."""
         ...
 
+    def why_no_gpu(self, limits: Limits) -> str:
+        """Why no GPU here will ever do for such a submission; empty if one does."""
+        ...
+
     def at_once(self, limits: Limits) -> int:
         """How many submissions to have under way; 0 if that is for this machine to say."""
         ...
 
     def execute(
-        self, submission: Submission, plan: Plan, *, data: Path | None, lib: Path | None
+        self,
+        submission: Submission,
+        plan: Plan,
+        *,
+        data: Path | None,
+        lib: Path | None,
+        alone: bool = False,
     ) -> Run:
         """Execute one submission and wait for it.
 
@@ -49,6 +61,7 @@ class Executor(Protocol):
             plan: Probes and limits.
             data: The course's data here, or None.
             lib: The course's packages here, or None.
+            alone: Whether it shares no GPU, whatever the plan says: for what failed once.
 
         Raises:
             Fault: nothing was learned about the student.
@@ -67,9 +80,11 @@ class Local:
 
     Args:
         sandbox: Where code runs.
+        gpus: What it lends, or None.
     """
 
     sandbox: Sandbox
+    gpus: Gpus | None = None
 
     @property
     def name(self) -> str:
@@ -85,11 +100,21 @@ class Local:
         """See `Executor.at_once`."""
         return 0
 
+    def why_no_gpu(self, limits: Limits) -> str:
+        """See `Executor.why_no_gpu`."""
+        return self.gpus.why_never(need_of(limits)) if self.gpus else "--gpus names none"
+
     def execute(
-        self, submission: Submission, plan: Plan, *, data: Path | None, lib: Path | None
+        self,
+        submission: Submission,
+        plan: Plan,
+        *,
+        data: Path | None,
+        lib: Path | None,
+        alone: bool = False,
     ) -> Run:
         """See `Executor.execute`."""
-        return execute(submission, plan, self.sandbox, data, lib)
+        return execute(submission, plan, self.sandbox, data, lib, alone=alone)
 
     def close(self) -> None:
         """See `Executor.close`."""
@@ -97,11 +122,16 @@ class Local:
 
 
 @contextmanager
-def local(wish: Wish, console: Console) -> Iterator[Executor]:
+def local(wish: Wish, state: Path, console: Console) -> Iterator[Local]:
     """Execute on this machine, in the sandbox that was wished for.
+
+    Args:
+        wish: What a command asked for.
+        state: The course's `.grader/`, where the quarantine of GPUs is written down.
+        console: For progress and warnings.
 
     Raises:
         InputError: this machine cannot make it; says what is missing and what to do.
     """
-    with choose(wish, console) as sandbox:
-        yield Local(sandbox)
+    with lending(wish, state, console) as gpus, choose(wish, console, gpus) as sandbox:
+        yield Local(sandbox, gpus)

@@ -27,7 +27,11 @@ class Limits:
     threads: int = 1
     """Threads that numeric libraries may use; the share of CPU a sandbox gets."""
     gpu: bool = False
-    """Whether a GPU must be there."""
+    """Whether it runs on a GPU."""
+    gpu_mib: int = 0
+    """Memory of the GPU that it may use; 0 for all."""
+    gpu_share: bool = False
+    """Whether others may use the rest of the GPU meanwhile."""
     value_mib: int = 64
     """Size of one captured value."""
     evidence_mib: int = 512

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -24,7 +25,7 @@ from grader.judging.judge import starter_known
 from grader.judging.judges import Judges
 from grader.judging.process import WORKER
 from grader.options import ALL_SCORED, NEEDS_PERSON, OUR_BUG, Options
-from grader.plan import Limits
+from grader.plan import Plan
 from grader.report.author import question
 from grader.report.publish import Publisher
 from grader.report.tables import file_names, write_reports
@@ -61,9 +62,11 @@ def run(
             (course.open(slug, symbolic, options.rubric), folder) for slug, folder in assignments
         ]
         executor = stack.enter_context(place(console))
-        for assignment, folder in opened:
+        devices = [device_of(assignment, executor, console) for assignment, _ in opened]
+        for (assignment, folder), device in zip(opened, devices, strict=True):
             handed = Handed(folder, assignment.slug, assignment.layout)
-            bugs = _execute(assignment, handed, executor, store, console, options)
+            plan = assignment.plan(executor.image, **(device | options.limits))
+            bugs = _execute(assignment, plan, handed, executor, store, console, options)
             with _judges(course, assignment.slug, folder, options) as judges:
                 found = _report(assignment, handed, store, judges, console, options.out, bugs)
             code = max(code, found)
@@ -106,8 +109,31 @@ def _judges(
     return Judges(course, slug, rubric=options.rubric, jobs=jobs, module=module)
 
 
+def device_of(assignment: Assignment, executor: Executor, console: Console) -> dict[str, Any]:
+    """Decide whether an assignment runs on a GPU, as fields of `Limits`.
+
+    Raises:
+        InputError: its rubric requires a GPU, and none will do.
+    """
+    limits = assignment.rubric.limits
+    if not (limits.gpu or assignment.rubric.gpu_preferred):
+        return {}
+    why = executor.why_no_gpu(limits)
+    if not why:
+        return {"gpu": True}
+    if limits.gpu:
+        raise InputError(
+            f"{assignment.slug} asks for a GPU: {why} (--gpus all, or numbers of some; "
+            "`gpu: preferred` in its rubric would let it run on the CPU)"
+        )
+    says = f"{assignment.slug} prefers a GPU and runs on the CPU: {why}"
+    console.print(f"[yellow]{shown(says)}[/]", highlight=False)
+    return {"gpu": False, "gpu_mib": 0, "gpu_share": False}
+
+
 def _execute(
     assignment: Assignment,
+    plan: Plan,
     handed: Handed,
     executor: Executor,
     store: Store,
@@ -121,8 +147,7 @@ def _execute(
         if student not in handed.students:
             says = f"expected a folder of {handed.folder}, found none for {student}"
             raise InputError(f"--student: {says}")
-    plan = assignment.plan(executor.image, **options.limits)
-    workers = _at_once(assignment.slug, plan.limits, executor, options)
+    workers = options.jobs or executor.at_once(plan.limits) or options.workers(plan.limits)
     console.print(f"sandbox {executor.name}, {workers} at a time", highlight=False)
     bugs: list[str] = []
     fault = execute_starter(assignment, plan, executor, store, bugs)
@@ -157,16 +182,6 @@ def _say_what_asks_otherwise(assignment: Assignment, store: Store, console: Cons
     for asked, count in students.items():
         says = f"{asked} asks something else than when {count} students were executed"
         console.print(f"{shown(says)}: grader run", highlight=False)
-
-
-def _at_once(slug: str, limits: Limits, executor: Executor, options: Options) -> int:
-    if elsewhere := executor.at_once(limits):
-        return options.jobs or elsewhere
-    if limits.gpu and executor.name == "docker" and "gpu" not in options.limits:
-        raise InputError(f"{slug} asks for a GPU: --gpus all, or the numbers of some")
-    # Only Docker lends each GPU to one submission at a time.
-    alone = limits.gpu and executor.name != "docker"
-    return 1 if alone else options.workers(limits)
 
 
 def _say_who_is_stale(handed: Handed, store: Store, plan: str, console: Console) -> None:

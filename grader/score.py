@@ -84,9 +84,21 @@ def score(
         questions=_questions(
             assignment.rubric, {c.id: conclude(c) for c in assignment.rubric.checks}
         ),
-        note=summary(_notes(submission, evidence, starter, run.environment)),
+        note=summary(
+            [
+                *on_cpu(assignment.rubric, evidence),
+                *_notes(submission, evidence, starter, run.environment),
+            ]
+        ),
         cap=assignment.rubric.cap,
     )
+
+
+def on_cpu(rubric: Rubric, evidence: Evidence) -> list[str]:
+    """What is said of a run that had no GPU, though the rubric prefers one."""
+    if rubric.gpu_preferred and not evidence.environment.get("gpu"):
+        return ["ran on the CPU, because there was no GPU for it"]
+    return []
 
 
 def _notes(

@@ -24,6 +24,7 @@ from grader.errors import InputError
 from grader.executor import Local
 from grader.intake.folders import Handed
 from grader.judging.judges import Judges
+from grader.plan import Plan
 from grader.rubric.yaml import Document
 from grader.sandbox.base import Sandbox
 from grader.store import Store
@@ -49,9 +50,23 @@ class Proof:
 
 
 def verify(
-    course: Course, assignment: Assignment, sandbox: Sandbox, *, jobs: int, listener: Listener
+    course: Course,
+    assignment: Assignment,
+    sandbox: Sandbox,
+    *,
+    jobs: int,
+    listener: Listener,
+    plan: Plan | None = None,
 ) -> Proof:
     """Execute solution, template and samples, and compare their scores with what they must be.
+
+    Args:
+        course: Where the samples are.
+        assignment: What is verified.
+        sandbox: Where code runs.
+        jobs: How many notebooks run at once.
+        listener: Hears of progress.
+        plan: What the sandbox is told; the rubric's own if left out.
 
     Raises:
         InputError: there is no solution or template, or `expected.yaml` is malformed.
@@ -71,7 +86,7 @@ def verify(
         return handed.read(student) if handed and student not in known else known[student]
 
     executor = Local(sandbox)
-    plan, journal = assignment.plan(executor.image), f"{slug}.verify"
+    plan, journal = plan or assignment.plan(executor.image), f"{slug}.verify"
     batch = Batch(
         assignment=assignment,
         plan=plan,

@@ -19,9 +19,12 @@ from grader.errors import InputError, StoreFault
 from grader.evidence import ProbeStatus
 from grader.execute import execute
 from grader.executor import Local
+from grader.frames import FrameReader
 from grader.intake.folders import Handed
 from grader.judging.judge import starter_known
+from grader.plan import Limits
 from grader.reference import Reference
+from grader.sandbox.base import Stopped
 from grader.score import score
 from grader.store import Entry, Store
 from grader.symbolic import Symbolic
@@ -149,6 +152,21 @@ def test_a_fault_is_retried_and_then_forgotten(tmp_path: Path, symbolic: Symboli
         "finished",
     ]
     assert bench.scores()["s01"].total == 3
+
+
+def test_a_retry_shares_no_gpu(tmp_path: Path, symbolic: Symbolic) -> None:
+    bench = Bench(tmp_path, symbolic, s01=SOLUTION)
+    bench.plan = bench.assignment.plan("fake image", gpu=True, gpu_mib=2048, gpu_share=True)
+    told: list[Limits] = []
+
+    class Listening(FakeSandbox):
+        def run(self, box: bytes, reader: FrameReader, **rest: Any) -> Stopped:
+            told.append(rest["limits"])
+            return super().run(box, reader, **rest)
+
+    bench.run(Listening([], bench.right()))
+    assert [(limits.gpu_mib, limits.gpu_share) for limits in told] == [(2048, True), (2048, False)]
+    assert bench.scores()["s01"].status is Status.COMPLETE
 
 
 def test_two_faults_leave_the_score_empty(tmp_path: Path, symbolic: Symbolic) -> None:
@@ -591,3 +609,24 @@ def test_a_cell_that_was_left_out_is_noted_and_did_not_fail(
     score = bench.scores()["s01"]
     assert score.note == "cell 1 was not run at grading: tagged skip-grading"
     assert score.status is Status.COMPLETE
+
+
+@pytest.mark.parametrize(
+    ("gpu", "preferred", "note"),
+    [
+        (None, True, "ran on the CPU, because there was no GPU for it"),
+        ("NVIDIA T4", True, ""),
+        (None, False, ""),
+    ],
+    ids=["preferred and not had", "had", "not asked for"],
+)
+def test_a_run_on_the_cpu_in_place_of_a_gpu_is_noted(
+    tmp_path: Path, symbolic: Symbolic, gpu: str | None, preferred: bool, note: str
+) -> None:
+    bench = Bench(tmp_path, symbolic, s01=SOLUTION)
+    context = bench.assignment
+    rubric = replace(context.rubric, gpu_preferred=preferred)
+    bench.assignment = replace(context, rubric=rubric)
+    (_, _, ready), *rest = bench.right()
+    bench.run(FakeSandbox([("ready", NOTHING, {**ready, "gpu": gpu}), *rest]))
+    assert bench.scores()["s01"].note == note

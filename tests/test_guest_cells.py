@@ -273,6 +273,20 @@ def test_messages_that_a_kernel_forges_cost_only_its_own_student() -> None:
     assert ran.seen() == {"a": 1}
 
 
+def test_cudas_number_of_an_error_is_in_the_receipt_of_its_cell_alone() -> None:
+    ran = run_guest(
+        "import torch\nmade = torch.AcceleratorError()\nmade.error_code = 719\nraise made",
+        "raise RuntimeError('plain')",
+        "a = 1",
+    )
+    raised = [cell.raised for cell in ran.receipts]
+    assert [one and (one.ename, one.code) for one in raised] == [
+        ("AcceleratorError", "719"),
+        ("RuntimeError", ""),
+        None,
+    ]
+
+
 def test_a_gpu_that_is_asked_for_and_not_there_is_a_fault_of_the_machine() -> None:
     torch = pytest.importorskip("torch")
     if torch.cuda.is_available():

@@ -13,9 +13,12 @@ import torch
 from guest_driver import LIMITS, ROOM, Put, ask, capture, run_guest, tensor
 
 from grader.codec import decode
+from grader.evidence import read_observations
 from grader.execute import build_box
+from grader.frames import Frame
 from grader.guest import answer as replies
 from grader.guest.box import BoxError, read_box
+from grader.guest.calling import code_of, describe
 from grader.plan import Plan
 from grader.submission import Submission
 from grader.values import Made, Opaque, Table, Tensor, Value
@@ -171,6 +174,25 @@ def test_a_model_of_another_precision_is_called_in_its_own(put: Put) -> None:
         *put({"net": net}, {"op": "predict", "name": "net", "inputs": {"input": x}, "batch": 2}),
     ]
     assert seen == [tensor(net(torch.ones(2, 3, dtype=torch.float64)).detach(), "float64")] * 2
+
+
+def test_cudas_number_of_an_error_is_brought_back(tmp_path: Path) -> None:
+    error = torch.AcceleratorError("CUDA error: all CUDA-capable devices are busy")
+    error.error_code = 46  # type: ignore[attr-defined]
+    replies.write_reply(tmp_path / "r", {"status": "error", **describe(error)}, b"")
+    status, payload = replies.read_reply(tmp_path / "r", ROOM)
+    frame = Frame({"kind": "probe", "id": "p", "status": status}, payload)
+    raised = read_observations([frame], {"p"})["p"].raised
+    assert raised is not None
+    assert (raised.ename, raised.code) == ("AcceleratorError", "46")
+
+
+@pytest.mark.parametrize("code", [None, "46", True, 4.6], ids=str)
+def test_what_is_no_number_of_cuda_is_left_out(code: object) -> None:
+    error = RuntimeError("no error of CUDA")
+    error.error_code = code  # type: ignore[attr-defined]
+    assert code_of(error) == ""
+    assert code_of(ValueError("no error of torch")) == ""
 
 
 @pytest.mark.parametrize(

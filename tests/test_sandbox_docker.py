@@ -15,6 +15,7 @@ import pytest
 import standin
 from boxes import Opener, Place, run
 from docker.errors import NotFound
+from gpus_of import Lent
 
 from grader.errors import InputError, SandboxFault
 from grader.sandbox import engine
@@ -130,12 +131,14 @@ def test_a_plan_that_asks_for_a_gpu_needs_one_to_be_named(place: Place) -> None:
 
 
 @pytest.mark.skipif(Path("/proc/driver/nvidia").exists(), reason="this machine has a GPU")
-def test_an_engine_without_gpus_says_so(place: Place) -> None:
+def test_an_engine_without_gpus_says_so_and_none_is_quarantined_for_it(place: Place) -> None:
+    lent = Lent(place.folder / "gpus")
     with (
-        closing(DockerSandbox(gpus="0")) as sandbox,
+        closing(DockerSandbox(gpus=lent.gpus)) as sandbox,
         pytest.raises(SandboxFault, match="this engine cannot hand out GPUs"),
     ):
         run(sandbox, "a = 1", gpu=True)
+    assert lent.said == []
 
 
 def test_an_image_that_is_gone_is_a_fault_that_says_what_to_do(place: Place) -> None:

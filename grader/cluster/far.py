@@ -90,8 +90,19 @@ class Cluster:
             raise InputError(f"--cluster {self.address}: no worker has what is needed: {needed}")
         return sum(rooms) + sum(map(bool, rooms))
 
+    def why_no_gpu(self, limits: Limits) -> str:
+        """See `Executor.why_no_gpu`; workers lend their GPUs whole."""
+        found = any(has.get("GPU") for has in self._resources().values())
+        return "" if found else f"--cluster {self.address}: no worker has one"
+
     def execute(
-        self, submission: Submission, plan: Plan, *, data: Path | None, lib: Path | None
+        self,
+        submission: Submission,
+        plan: Plan,
+        *,
+        data: Path | None,
+        lib: Path | None,
+        alone: bool = False,
     ) -> Run:
         """See `Executor.execute`; the workers have folders of their own, known by their digests."""
         return execute(submission, plan, FarSandbox(self, plan), None)

@@ -24,8 +24,7 @@ from grader.cluster.station import Station
 from grader.cluster.trust import security
 from grader.errors import InputError
 from grader.options import SPARE_MIB, processors
-from grader.sandbox.choose import Wish, choose
-from grader.sandbox.engine import list_gpus
+from grader.sandbox.choose import Wish, lendable, on_worker
 
 LOSSES = 0
 """How often a scheduler gives an execution whose worker was lost to another by itself: the grader
@@ -57,7 +56,7 @@ class Offer:
         """
         if self.given and not self.given.is_dir():
             raise InputError(f"--given: expected a folder, found none: {self.given}")
-        return Station(partial(choose, self.wish, console), self.given)
+        return Station(partial(on_worker, self.wish, console), self.given)
 
     def resources(self) -> dict[str, float]:
         """As Dask counts them."""
@@ -65,7 +64,7 @@ class Offer:
         told = {
             "sandbox": self.jobs or len(processors()),
             "MiB": self.memory_mib or max(0, free),
-            "GPU": len(list_gpus(self.wish.gpus)),
+            "GPU": lendable(self.wish),
         }
         return {name: float(amount) for name, amount in told.items() if amount}
 

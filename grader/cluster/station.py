@@ -32,7 +32,7 @@ from grader.errors import Fault, InputError
 from grader.frames import FrameReader
 from grader.known import folder_digest
 from grader.sandbox.base import Sandbox
-from grader.sandbox.choose import Wish, choose
+from grader.sandbox.choose import Wish, on_worker
 
 NAME = "grader"
 KEY_BYTES = 32
@@ -169,5 +169,5 @@ async def dask_setup(worker: distributed.Worker) -> None:
     wish = Wish(
         name=os.environ.get("GRADER_SANDBOX", "docker"), gpus=os.environ.get("GRADER_GPUS", "none")
     )
-    station = Station(lambda: choose(wish, Console(stderr=True)), Path(given) if given else None)
+    station = Station(lambda: on_worker(wish, Console(stderr=True)), Path(given) if given else None)
     await worker.plugin_add(plugin=station, name=NAME)

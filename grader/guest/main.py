@@ -5,7 +5,8 @@ that can: student code runs in a child (`main.py kernel FOLDER`) whose output go
 Linux the child cannot look into this process or its descriptors.
 
 Exit codes: 0 the end frame was written; 2 the box could not be read; 3 the machine or the kernel
-did not do its part (a line on standard error says what); 4 the host went away.
+did not do its part (a line on standard error says what); 4 the host went away; 5 the host ran out
+of memory; 6 the GPU failed its self-test.
 """
 
 from __future__ import annotations

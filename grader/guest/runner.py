@@ -47,6 +47,10 @@ class NotReady(Exception):
     """The machine or the kernel did not do its part before any student code ran."""
 
 
+class GpuFailed(NotReady):
+    """There is a GPU, and it failed its self-test."""
+
+
 class Run:
     """One run of one box."""
 
@@ -154,6 +158,7 @@ class Run:
             "seed": self.box.seed,
             "threads": self.box.threads,
             "gpu": self.box.gpu,
+            "gpu_mib": self.box.gpu_mib,
             "text_chars": text_chars,
             "lib": str(self.folder / LIB) if self.box.lib else "",
         }
@@ -165,7 +170,8 @@ class Run:
             log = self.child.log_tail.decode(errors="replace").strip()
             raise NotReady(f"the kernel never became ready: {error}\n{log}") from error
         if "problem" in about:
-            raise NotReady(str(about["problem"]))
+            failed = GpuFailed if about.get("gpu_failed") is True else NotReady
+            raise failed(str(about["problem"]))
         if not self.box.watch_memory:  # else there is no control group, and all the host goes first
             self.child.step_back()
         return about
@@ -184,6 +190,8 @@ class Run:
         try:
             self.child = self.start()
             await self.boot()
+        except GpuFailed:
+            raise  # what a student can break by filling or removing it is no GPU
         except (OSError, NotReady):
             self.child.kill()
             self.lost = True

@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 from .box import BoxError, read_box
 from .child import Child
-from .runner import HostStarved, NotReady, Run
+from .runner import GpuFailed, HostStarved, NotReady, Run
 
 
 def serve(
@@ -37,6 +37,8 @@ def serve(
             loop.run(run.everything(started))
     except BoxError as error:
         return complain(2, str(error))
+    except GpuFailed as error:
+        return complain(6, str(error))
     except NotReady as error:
         return complain(3, str(error))
     except HostStarved as error:

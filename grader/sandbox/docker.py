@@ -11,11 +11,10 @@ that), timing channels between boxes, and what a student's program finds in GPU 
 from __future__ import annotations
 
 import contextlib
-import queue
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +30,13 @@ from grader.sandbox.engine import (
     ENGINE_ERRORS,
     Attached,
     connect,
-    list_gpus,
     translated,
     unreadable,
 )
 from grader.sandbox.environment import DATA, LIB
+from grader.sandbox.graphics import run_on_gpu
 from grader.sandbox.image import runner_image
+from grader.sandbox.lending import Gpus
 from grader.sandbox.pipes import Conversation, Tail, start
 from grader.sandbox.policy import Request, assert_policy
 from grader.sandbox.seccomp import profile_text
@@ -61,7 +61,7 @@ class DockerSandbox:
     """Containers on one engine; see the module's docstring for what they cover.
 
     Args:
-        gpus: all, none, or numbers such as `0,1`; each is given to one submission at a time.
+        gpus: Lends those that submissions may use, if there are any.
         runtime: Name of another runtime that the engine knows, such as `runsc`.
         say: Gets a line for each step of building the runner image.
         command: The guest, to run another one in tests.
@@ -73,17 +73,13 @@ class DockerSandbox:
     def __init__(
         self,
         *,
-        gpus: str = "none",
+        gpus: Gpus | None = None,
         runtime: str | None = None,
         say: Callable[[str], None] = lambda line: None,
         command: tuple[str, ...] = COMMAND,
     ) -> None:
         """Connect, remove what a crash of ours left behind, and find or build the image."""
-        self.command, self.runtime = command, runtime
-        devices = list_gpus(gpus)
-        self._gpus = queue.SimpleQueue[str]() if devices else None
-        for device in devices:
-            self._put_back(device)
+        self.command, self.runtime, self._gpus = command, runtime, gpus
         self._readable: set[Path] = set()
         self._run_id = uuid.uuid4().hex
         self._closed, self._closing = False, threading.Lock()
@@ -113,8 +109,9 @@ class DockerSandbox:
         lib: Path | None = None,
     ) -> Stopped:
         """See `Sandbox.run`."""
-        with self._gpu(limits) as gpu:
-            begun = reader.started = time.monotonic()  # waiting for a GPU is nobody's time
+
+        def attempt(gpu: str | None) -> Stopped:
+            begun = reader.started = time.monotonic()
             request = self._request(limits, {DATA: data, LIB: lib}, gpu)
             container = self._create(request)
             try:
@@ -123,6 +120,8 @@ class DockerSandbox:
                 return self._converse(container, request, box, reader, begun)
             finally:
                 self._remove_quietly(container)
+
+        return run_on_gpu(self._gpus, limits, reader, attempt)
 
     def reap(self) -> int:
         """Remove containers of earlier runs that nobody waits for any more; returns how many.
@@ -146,6 +145,8 @@ class DockerSandbox:
             if self._closed:
                 return
             self._closed = True
+        if self._gpus:
+            self._gpus.close()
         with contextlib.suppress(*ENGINE_ERRORS):
             ours = {"label": f"{RUN_LABEL}={self._run_id}"}
             for found in self._api.containers(all=True, filters=ours):
@@ -278,21 +279,3 @@ class DockerSandbox:
         """
         with contextlib.suppress(*ENGINE_ERRORS):
             self._api.remove_container(container, v=True, force=True)
-
-    @contextlib.contextmanager
-    def _gpu(self, limits: Limits) -> Iterator[str | None]:
-        """Lend one GPU for the time of one run; wait for it if all are lent."""
-        if not limits.gpu:
-            yield None
-            return
-        if self._gpus is None:
-            raise SandboxFault("the plan asks for a GPU, and --gpus names none")
-        device = self._gpus.get()
-        try:
-            yield device
-        finally:
-            self._put_back(device)
-
-    def _put_back(self, device: str) -> None:
-        if self._gpus is not None:
-            self._gpus.put(device)

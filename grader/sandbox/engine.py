@@ -15,13 +15,12 @@ import docker
 import requests
 from docker.errors import DockerException
 
-from grader.errors import InputError, SandboxFault
+from grader.errors import SandboxFault
 from grader.sandbox.pipes import CHUNK_BYTES, Tail
 
 ENGINE_ERRORS = (DockerException, requests.RequestException)
 CONNECTIONS = 64
 SYSTEM_SOCKET = Path("/var/run/docker.sock")
-GPU_FILES = Path("/proc/driver/nvidia/gpus")
 STREAM_HEADER = struct.Struct(">BxxxI")
 STDOUT, STDERR = 1, 2
 
@@ -141,32 +140,6 @@ class Attached:
                 self._socket.shutdown(socket.SHUT_RDWR)
         self._owner.close()
         self._socket.close()
-
-
-def list_gpus(wish: str, drivers: Path = GPU_FILES) -> tuple[str, ...]:
-    """Name the GPUs to use, as the engine names them.
-
-    Args:
-        wish: all, none, or numbers such as `0,1`.
-        drivers: Where NVIDIA's kernel module lists its devices.
-
-    Raises:
-        InputError: `all`, and there are none; or something that is no number.
-    """
-    if wish == "none":
-        return ()
-    if wish != "all":
-        numbers = [number.strip() for number in wish.split(",")]
-        if not all(number.isdecimal() for number in numbers) or len(set(numbers)) < len(numbers):
-            raise InputError(f"--gpus: expected all, none or numbers such as 0,1, found {wish!r}")
-        return tuple(numbers)
-    found = []
-    for file in sorted(drivers.glob("*/information")):
-        lines = dict(line.split(":", 1) for line in file.read_text().splitlines() if ":" in line)
-        found.append(lines["GPU UUID"].strip())
-    if not found:
-        raise InputError("--gpus all: no NVIDIA driver lists a GPU on this machine")
-    return tuple(found)
 
 
 def unreadable(folder: Path) -> Path | None:

@@ -29,6 +29,8 @@ from grader.locks import locked
 from grader.plan import Limits
 from grader.sandbox import environment
 from grader.sandbox.base import Stopped
+from grader.sandbox.graphics import run_on_gpu
+from grader.sandbox.lending import Gpus
 from grader.sandbox.pipes import converse
 
 COMMAND = (sys.executable, *environment.GUEST_FLAGS, str(environment.GUEST_ON_HOST))
@@ -50,15 +52,16 @@ class ProcessSandbox:
 
     Args:
         command: The guest, to run another one in tests.
+        gpus: Lends those that submissions may use, if there are any; code can reach the others.
     """
 
     name = "process"
     watch_memory = True
 
-    def __init__(self, *, command: tuple[str, ...] = COMMAND) -> None:
+    def __init__(self, *, command: tuple[str, ...] = COMMAND, gpus: Gpus | None = None) -> None:
         """Nothing is started before the first run; what killed graders left is removed."""
         remove_leftovers()
-        self.command = command
+        self.command, self._gpus = command, gpus
         self.image = environment.identity_of_this_python()
         self._running: dict[int, str] = {}
         self._lock, self._closed = threading.Lock(), False
@@ -73,28 +76,34 @@ class ProcessSandbox:
         lib: Path | None = None,
     ) -> Stopped:
         """See `Sandbox.run`."""
-        with _folder({environment.DATA: data, environment.LIB: lib}) as base:
-            work = str(base / "work")
-            with self._lock:  # so that `close` misses nothing
-                if self._closed:
-                    raise SandboxFault("the sandbox is closed")
-                process = self._start(base, limits)
-                self._running[process.pid] = work
-            try:
-                return converse(process, box, reader, lambda: kill_all(process.pid, work))
-            finally:
-                with self._lock:
-                    del self._running[process.pid]
+
+        def attempt(gpu: str | None) -> Stopped:
+            with _folder({environment.DATA: data, environment.LIB: lib}) as base:
+                work = str(base / "work")
+                with self._lock:  # so that `close` misses nothing
+                    if self._closed:
+                        raise SandboxFault("the sandbox is closed")
+                    process = self._start(variables(base, limits, gpu), base)
+                    self._running[process.pid] = work
+                try:
+                    return converse(process, box, reader, lambda: kill_all(process.pid, work))
+                finally:
+                    with self._lock:
+                        del self._running[process.pid]
+
+        return run_on_gpu(self._gpus, limits, reader, attempt)
 
     def close(self) -> None:
         """Kill what still runs."""
         with self._lock:
             self._closed = True
+            if self._gpus:
+                self._gpus.close()
             running = list(self._running.items())
         for pid, work in running:
             kill_all(pid, work)
 
-    def _start(self, base: Path, limits: Limits) -> subprocess.Popen[bytes]:
+    def _start(self, told: dict[str, str], base: Path) -> subprocess.Popen[bytes]:
         try:
             return subprocess.Popen(
                 self.command,
@@ -102,7 +111,7 @@ class ProcessSandbox:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 cwd=base / "work",
-                env=variables(base, limits),
+                env=told,
                 # In a group of its own, so that Ctrl-C reaches only us and we decide what it means.
                 start_new_session=os.name == "posix",
                 creationflags=NEW_GROUP_ON_WINDOWS if os.name == "nt" else 0,
@@ -111,12 +120,13 @@ class ProcessSandbox:
             raise SandboxFault(f"the guest cannot be started: {error}") from error
 
 
-def variables(base: Path, limits: Limits) -> dict[str, str]:
+def variables(base: Path, limits: Limits, gpu: str | None = None) -> dict[str, str]:
     """Give the whole environment of the guest.
 
     Args:
         base: The folder of this run.
         limits: For threads and GPU.
+        gpu: Id of the one that CUDA shows.
     """
     work, scripts = str(base / "work"), str(Path(sys.executable).parent)
     told = environment.variables(
@@ -125,6 +135,8 @@ def variables(base: Path, limits: Limits) -> dict[str, str]:
         threads=limits.threads,
         gpu=limits.gpu,
     )
+    if gpu:
+        told["CUDA_VISIBLE_DEVICES"] = gpu
     told |= dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(base / "tmp"))
     if os.name == "nt":
         told["USERPROFILE"] = work
