@@ -21,6 +21,7 @@ FLOORS = [
     {"sandbox.policy", "sandbox.engine", "sandbox.hardening", "sandbox.wheels"},
     {"sandbox.image"},
     {"sandbox.docker", "sandbox.bubblewrap", "sandbox.process"},
+    {"sandbox.warm"},
     {"sandbox.choose"},
     {"execute", "compare", "symbolic", "tensors", "inputs", "readable"},
     {"writeup"},
