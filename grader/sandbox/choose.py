@@ -15,6 +15,7 @@ from grader.sandbox.bubblewrap import why_not as why_no_bubblewrap
 from grader.sandbox.docker import DockerSandbox
 from grader.sandbox.docker import why_not as why_no_docker
 from grader.sandbox.process import ProcessSandbox
+from grader.sandbox.warm import WarmDockerSandbox
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +23,7 @@ class Wish:
     """What a command asked for."""
 
     name: str
-    """auto, docker, bubblewrap or process."""
+    """auto, docker, docker-warm, bubblewrap or process."""
     gpus: str = "none"
     """all, none, or numbers such as `0,1`."""
     runtime: str | None = None
@@ -75,10 +76,12 @@ def _make(name: str, wish: Wish, console: Console) -> Sandbox:
     def say(line: str) -> None:
         console.print(f"  {line}", highlight=False, markup=False)
 
-    if name == "docker":
+    if name in ("docker", "docker-warm"):
         missing = why_no_docker()
         if missing:
-            raise InputError(f"--sandbox docker: {missing}")
+            raise InputError(f"--sandbox {name}: {missing}")
+        if name == "docker-warm":
+            return WarmDockerSandbox(say=say)
         return DockerSandbox(gpus=wish.gpus, runtime=wish.runtime, say=say)
     if name == "bubblewrap":
         missing = why_no_bubblewrap()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from conftest import engine_of
 
 import hostile.escaping
 import hostile.exhausting
@@ -17,7 +18,7 @@ from hostile.conftest import Shower
 def parameters() -> list[Any]:
     found = []
     for name in SANDBOXES:
-        marks = [getattr(pytest.mark, name)] if name != "process" else []
+        marks = [getattr(pytest.mark, engine_of(name))] if name != "process" else []
         for attacked in ATTACKS.values():
             if name in attacked.sandboxes:
                 threat = pytest.mark.threat(*attacked.ids, unresisted=attacked.unresisted.get(name))
@@ -40,7 +41,11 @@ def test_an_attack_gets_nowhere(sandbox: str, attacked: str, shown: Shower) -> N
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "sandbox",
-    [pytest.param(n, marks=getattr(pytest.mark, n)) for n in SANDBOXES if n != "process"],
+    [
+        pytest.param(n, marks=getattr(pytest.mark, engine_of(n)))
+        for n in SANDBOXES
+        if n != "process"
+    ],
 )
 def test_honest_students_are_scored_right_among_hostile_ones(sandbox: str, shown: Shower) -> None:
     found = shown(sandbox)
