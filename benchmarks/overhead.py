@@ -32,7 +32,8 @@ HELP = """Compare whole runs over short torch notebooks, each in a fresh kernel,
 
 \b
 Every round runs every contestant once, so that a slow minute of the machine hits all:
-  grader run        a fresh sandbox for each notebook, probes, scores, reports
+  grader run        a fresh sandbox for each notebook, probes, scores, reports;
+                    with --sandbox docker-warm, a fork of a process that has imported torch
   plain nbclient    a pool of processes that execute the same notebooks; the yardstick
   kernels killed    the same, but nbclient kills its kernels at the end, as we do
   nbgrader, otter   where an interpreter is given; their processes, no containers
@@ -46,6 +47,7 @@ thread of numeric libraries for each notebook, as our sandboxes give.
 Examples:
   python -m benchmarks.overhead
   python -m benchmarks.overhead --notebooks 4 --rounds 2 --sandbox bubblewrap
+  python -m benchmarks.overhead --notebooks 40 --sandbox docker-warm --sandbox docker
   python -m benchmarks.overhead --nbgrader ~/nbgrader/bin/python --otter ~/otter/bin/python
 """
 
@@ -61,7 +63,7 @@ Costs = dict[str, list[Cost | None]]
 @click.option(
     "--sandbox",
     "sandboxes",
-    type=click.Choice(["docker", "bubblewrap", "process"]),
+    type=click.Choice(["docker", "docker-warm", "bubblewrap", "process"]),
     multiple=True,
     default=["docker"],
     show_default=True,

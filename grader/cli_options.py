@@ -20,14 +20,16 @@ EXIT_CODES = """\b
 Exit codes: 0 all scored; 1 some need a person (check: problems found);
 2 bad input; 3 a bug of the grader or a fault of the machine; 130 interrupted.
 """
-SANDBOXES = ("auto", "docker", "bubblewrap", "process")
+SANDBOXES = ("auto", "docker", "docker-warm", "bubblewrap", "process")
 
 sandbox_option = click.option(
     "--sandbox",
     type=click.Choice(SANDBOXES),
     default="auto",
     show_default=True,
-    help="Where student code runs. auto: docker if an engine answers, else bubblewrap.",
+    help="Where student code runs. auto: docker if an engine answers, else bubblewrap. "
+    "docker-warm: containers that serve several submissions, one after another; "
+    "docs/security.md says what these share.",
 )
 
 

@@ -21,7 +21,7 @@ import pytest
 import yaml
 
 CATALOGUE = Path(__file__).parent / "hostile" / "catalogue.yaml"
-PLACES = ("docker", "bubblewrap", "process")
+PLACES = ("docker", "docker-warm", "bubblewrap", "process")
 OWN_SIDE = "grader"
 COLUMNS = (*PLACES, OWN_SIDE)
 #: Why a test may be left out wherever a table is written: plain users do, and on x86-64.
@@ -31,9 +31,9 @@ HEAD = """\
 
 Written by `scripts/attacks`, which runs them; do not edit. [security.md](security.md) says what
 the sandboxes promise. A number counts the ways of that attack that were tried there and got
-nowhere. `docker`, `bubblewrap` and `process` are the sandboxes; `grader` is the trusted side, which
-reads what comes out of them. `process` isolates nothing and is for notebooks of one's own; what
-would harm the machine is not run there.
+nowhere. `docker`, `docker-warm`, `bubblewrap` and `process` are the sandboxes; `grader` is the
+trusted side, which reads what comes out of them. `process` isolates nothing and is for notebooks
+of one's own; what would harm the machine is not run there.
 
 """
 
@@ -145,7 +145,10 @@ def place_of(item: pytest.Item, mark: pytest.Mark) -> str:
 
 def render(rows: dict[str, Row]) -> str:
     """The table in Markdown, with a count below it."""
-    lines = [HEAD + "| | attack | " + " | ".join(COLUMNS) + " |", "|---|---|" + "---|" * 4]
+    lines = [
+        HEAD + "| | attack | " + " | ".join(COLUMNS) + " |",
+        "|---|---|" + "---|" * len(COLUMNS),
+    ]
     notes = []
     for entry, known in catalogue().items():
         row = rows.get(entry, Row())

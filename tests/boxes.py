@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import socket
+import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -173,7 +174,8 @@ class Place:
         """Run a guest that misbehaves."""
         plan = plan_of(**limits)
         reader = FrameReader(key := secrets.token_bytes(32), plan.limits)
-        return finish(self.opened(self.name, source), key + box, reader, plan)
+        framed = key + struct.pack(">Q", len(box)) + box  # standard input may stay open
+        return finish(self.opened(self.name, source), framed, reader, plan)
 
     def survey(self) -> dict[str, Any]:
         """What a notebook finds when it looks around; one run for many cases."""

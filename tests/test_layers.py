@@ -22,6 +22,7 @@ FLOORS = [
     | {"sandbox.lending", "sandbox.nvml"},
     {"sandbox.image", "sandbox.graphics"},
     {"sandbox.docker", "sandbox.bubblewrap", "sandbox.process"},
+    {"sandbox.warm"},
     {"sandbox.choose"},
     {"execute", "compare", "symbolic", "tensors", "inputs", "readable"},
     {"executor"},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,15 @@ def described(request: Request) -> dict[str, Any]:
 
 def test_a_container_as_asked_is_accepted() -> None:
     assert_policy(described(REQUEST), REQUEST)
+
+
+def test_a_warm_container_as_asked_is_accepted_only_where_it_was_asked_for() -> None:
+    asked = replace(REQUEST, warm=True)
+    assert_policy(described(asked), asked)
+    with pytest.raises(SandboxFault, match=r"HostConfig.MaskedPaths lacks /proc/kcore"):
+        assert_policy(described(asked), REQUEST)
+    with pytest.raises(SandboxFault, match=r"HostConfig.MaskedPaths: expected \[\], found"):
+        assert_policy(described(REQUEST), asked)
 
 
 def test_the_request_asks_for_a_box_without_rights() -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,11 @@ PERIOD_S = 0.1
 V1 = "/sys/fs/cgroup/memory"
 #: Version 1 of control groups, then version 2, as a container sees its own group.
 EVENTS = "/sys/fs/cgroup/memory.events"
-OOM_FILES = ("/sys/fs/cgroup/memory/memory.oom_control", EVENTS)
+OOM_FILES = (f"{V1}/memory.oom_control", EVENTS)
 #: The highest use of a group of version 1, and its limit.
 LIMIT_FILES = (f"{V1}/memory.max_usage_in_bytes", f"{V1}/memory.limit_in_bytes")
+TASK_FILES = ("/sys/fs/cgroup/pids/pids.current", "/sys/fs/cgroup/pids.current")
+REFUSED_FILES = ("/sys/fs/cgroup/pids/pids.events", "/sys/fs/cgroup/pids.events")
 NEARLY = 0.99
 """Share of the limit from which on it was met: use is counted in batches of pages."""
 PEAK_FILES = ("/sys/fs/cgroup/memory/memory.max_usage_in_bytes", "/sys/fs/cgroup/memory.peak")
@@ -24,10 +27,43 @@ PEAK_FILES = ("/sys/fs/cgroup/memory/memory.max_usage_in_bytes", "/sys/fs/cgroup
 
 def oom_kills() -> int:
     """How many processes of our control group were killed for memory so far; 0 where unknown."""
-    for name in OOM_FILES:
-        found = _counted(name, "oom_kill")
-        if found is not None:
-            return found
+    return _counted(OOM_FILES, "oom_kill") or 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """What our control group has counted; 0 where unknown."""
+
+    kills: int
+    """Processes that were killed for memory."""
+    refused: int
+    """Processes that were one too many."""
+    tasks: int
+    """Processes and threads that live now."""
+
+
+def counts() -> Counts:
+    """Read what our control group has counted."""
+    return Counts(
+        kills=oom_kills(),
+        refused=_counted(REFUSED_FILES, "max") or 0,
+        tasks=next(filter(None, map(_number, TASK_FILES)), 0),
+    )
+
+
+def _counted(files: Iterable[str], what: str) -> int | None:
+    """A count in the first of these files of a control group that has it."""
+    for name in files:
+        with contextlib.suppress(OSError, ValueError):
+            for line in Path(name).read_text().splitlines():
+                if line.startswith(f"{what} "):
+                    return int(line.split()[1])
+    return None
+
+
+def _number(name: str) -> int:
+    with contextlib.suppress(OSError, ValueError):
+        return int(Path(name).read_text())
     return 0
 
 
@@ -37,7 +73,7 @@ def own_limit_reached() -> bool:
     The kills that are counted for a group include those of a host that ran out of memory, which
     says nothing of the student.
     """
-    met = _counted(EVENTS, "oom")  # version 2; its peak is told since Linux 5.19 only
+    met = _counted([EVENTS], "oom")  # version 2; its peak is told since Linux 5.19 only
     if met is not None:
         return met > 0
     with contextlib.suppress(OSError, ValueError):
@@ -46,18 +82,14 @@ def own_limit_reached() -> bool:
     return True  # unknown: what the kernel counted is all there is
 
 
-def _counted(name: str, what: str) -> int | None:
-    """A count in one of the files of a control group."""
-    with contextlib.suppress(OSError, ValueError):
-        for line in Path(name).read_text().splitlines():
-            if line.startswith(f"{what} "):
-                return int(line.split()[1])
-    return None
+def peak_mib(pid: int, *, own_group: bool) -> float:
+    """Highest memory use, in mebibytes.
 
-
-def peak_mib(pid: int) -> float:
-    """Highest memory use of our control group, or of a living kernel where there is none."""
-    for name in PEAK_FILES:
+    Args:
+        pid: A living kernel, whose own use is told where there is no control group.
+        own_group: Whether the control group has held nothing but this submission.
+    """
+    for name in PEAK_FILES if own_group else ():
         with contextlib.suppress(OSError, ValueError):
             return round(int(Path(name).read_text()) / 2**20, 1)
     with contextlib.suppress(OSError, ValueError):

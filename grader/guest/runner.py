@@ -69,6 +69,7 @@ class Run:
         self.late = False
         self.deadline = float("inf")
         self.ours_s = 0.0
+        self.own_group = True
 
     @property
     def left_s(self) -> float:
@@ -116,9 +117,13 @@ class Run:
             self.deaths.append("memory")
         self.frames.end(
             ending=self.ending(),
-            peak_mib=watcher.peak_mib if watcher else peak_mib(self.child.process.pid),
+            peak_mib=watcher.peak_mib if watcher else self.peak_mib(),
             student_s=round(time.monotonic() - begun, 3),
         )
+
+    def peak_mib(self) -> float:
+        """Highest memory use, as far as the operating system knows it."""
+        return peak_mib(self.child.process.pid, own_group=self.own_group)
 
     def lay_out(self) -> None:
         """Put the files beside the notebook, and let go of them here.

@@ -18,6 +18,7 @@ from grader.sandbox.docker import why_not as why_no_docker
 from grader.sandbox.lending import Gpus, chosen
 from grader.sandbox.nvml import Nvml
 from grader.sandbox.process import ProcessSandbox
+from grader.sandbox.warm import WarmDockerSandbox
 
 WORKER_STATE = Path.home() / ".cache" / "grader"
 """Where a worker of a cluster writes its quarantine down."""
@@ -28,7 +29,7 @@ class Wish:
     """What a command asked for."""
 
     name: str
-    """auto, docker, bubblewrap or process."""
+    """auto, docker, docker-warm, bubblewrap or process."""
     gpus: str = "none"
     """all, none, or numbers such as `0,1`."""
     runtime: str | None = None
@@ -125,10 +126,14 @@ def _make(name: str, wish: Wish, console: Console, gpus: Gpus | None) -> Sandbox
     def say(line: str) -> None:
         console.print(f"  {line}", highlight=False, markup=False)
 
-    if name == "docker":
+    if name in ("docker", "docker-warm"):
         missing = why_no_docker()
         if missing:
-            raise InputError(f"--sandbox docker: {missing}")
+            raise InputError(f"--sandbox {name}: {missing}")
+        if name == "docker-warm":
+            if gpus:
+                raise InputError("--gpus needs --sandbox docker: warm workers have no GPU")
+            return WarmDockerSandbox(say=say)
         return DockerSandbox(gpus=gpus, runtime=wish.runtime, say=say)
     if name == "bubblewrap":
         missing = why_no_bubblewrap()

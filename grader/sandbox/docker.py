@@ -212,9 +212,8 @@ class DockerSandbox:
         with translated("the engine made no container"):
             return str(self._api.create_container_from_config(request.config())["Id"])
 
-    def _converse(
-        self, container: str, request: Request, box: bytes, reader: FrameReader, begun: float
-    ) -> Stopped:
+    def _open(self, container: str, request: Request) -> Attached:
+        """Check a created container, start it, and give the connection to its first process."""
         api = self._api
         with translated("the engine did not start a container"):
             assert_policy(api.inspect_container(container), request)
@@ -228,6 +227,12 @@ class DockerSandbox:
             except BaseException:
                 connection.close()
                 raise
+        return connection
+
+    def _converse(
+        self, container: str, request: Request, box: bytes, reader: FrameReader, begun: float
+    ) -> Stopped:
+        connection = self._open(container, request)
         conversation, tail = Conversation(reader), Tail()
         try:
             start(lambda: connection.send(box))

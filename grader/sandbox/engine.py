@@ -104,10 +104,15 @@ class Attached:
 
     def send(self, box: bytes) -> None:
         """Write the box and close the guest's standard input, where the connection can."""
-        with contextlib.suppress(OSError):  # the guest is gone; its output says so
-            self._socket.sendall(box)
+        self.write(box)
+        with contextlib.suppress(OSError):
             if hasattr(self._socket, "shutdown"):  # a named pipe of Windows has no half-close
                 self._socket.shutdown(socket.SHUT_WR)
+
+    def write(self, data: bytes) -> None:
+        """Write something that more may follow."""
+        with contextlib.suppress(OSError):  # the guest is gone; its output says so
+            self._socket.sendall(data)
 
     def stdout(self, tail: Tail) -> Iterator[bytes]:
         """Yield the guest's standard output as it comes; its standard error goes to the tail.
