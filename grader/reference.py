@@ -6,11 +6,12 @@ it is loaded here, outside every sandbox, and given the same inputs that the pro
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.util
 import sys
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -281,6 +282,16 @@ def _load(path: Path) -> ModuleType:
         raise ReferenceFault(f"expected the reference at {path}, found no such file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # dataclasses and pickling inside the module look it up there
-    with _ours(str(path)):
+    with _ours(str(path)), _nothing_written():
         spec.loader.exec_module(module)
     return module
+
+
+@contextlib.contextmanager
+def _nothing_written() -> Iterator[None]:
+    """Have Python write no bytecode: on a full disk it leaves half of it, and later reads that."""
+    before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    try:
+        yield
+    finally:
+        sys.dont_write_bytecode = before

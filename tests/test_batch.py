@@ -308,6 +308,13 @@ def test_a_reference_that_raises_breaks_the_check_and_takes_no_points(
     assert score.questions[1].checks[0].for_staff == said
 
 
+def test_a_reference_leaves_no_bytecode_that_a_full_disk_could_cut(tmp_path: Path) -> None:
+    (tmp_path / "reference.py").write_text("from .more import one\n")
+    (tmp_path / "more.py").write_text("one = 1\n")
+    assert Reference(tmp_path / "reference.py").value("one") == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["more.py", "reference.py"]
+
+
 def test_damaged_evidence_is_a_fault_and_no_zero(tmp_path: Path, symbolic: Symbolic) -> None:
     bench = Bench(tmp_path, symbolic, s01=SOLUTION)
     bench.run(FakeSandbox(bench.right()))

@@ -23,7 +23,7 @@ questions:
     function: scaled
     public: [{x: 'tensor([1.0, 2.0])'}]
     cases: [{x: 'normal(3)'}, {x: 'normal(5)'}]
-  - {id: network, points: 2, model: Net, inputs: [{x: 'normal(4, 3)'}]}
+  - {id: network, points: 2, model: Net, inputs: [{x: 'normal(64, 3)'}]}
   - {id: measured, points: 1, metric: predict, data: signs, credit: {0.9: 0, 1: 1}}
   - {id: curve, points: 1, curve: losses, steps: 5, falls_to: 0.5}
   - {id: printed, points: 1, output: 'accuracy {}', equals: 87.5}

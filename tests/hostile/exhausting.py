@@ -92,7 +92,7 @@ attack(
     onto="right",
     last="import os\nwhile True: os.fork()",
     ends="error timeout died",
-    holds=lambda seen, twin: ended_with_points(seen, twin),
+    holds=lambda seen, twin: ended_with_nearly_all_points(seen, twin),
     sandboxes=ISOLATING,
 )
 attack(
@@ -104,9 +104,17 @@ import threading, time
 while True: threading.Thread(target=time.sleep, args=(10**6,), daemon=True).start()
 """,
     ends="error",
-    holds=lambda seen, twin: ended_with_points(seen, twin),
+    holds=lambda seen, twin: ended_with_nearly_all_points(seen, twin),
     sandboxes=ISOLATING,
 )
+
+
+def ended_with_nearly_all_points(seen: Seen, twin: Seen) -> None:
+    """As below, but for what is measured in a process: they may have taken all that there are."""
+    lost = {name for name, points in twin.points.items() if seen.points[name] != points}
+    assert lost <= {"quick"}
+    assert seen.status is not Status.NEEDS_PERSON
+    ends_in_time(seen)
 
 
 def ended_with_points(seen: Seen, twin: Seen) -> None:

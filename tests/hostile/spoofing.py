@@ -129,6 +129,7 @@ import builtins
 builtins.isinstance = builtins.issubclass = builtins.all = lambda *asked: True
 builtins.abs = lambda x: 0
 """,
+    ends="ok timeout",
     # The kernel itself may break by this: then the wrong answers earn as little as they would.
     holds=lambda seen, twin: earns_no_more(seen, twin),
 )

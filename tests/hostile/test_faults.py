@@ -128,6 +128,7 @@ def client(opened: Opener) -> Iterator[sdk.DockerClient]:
 
 ERROR = (
     b"HTTP/1.1 500 Internal Server Error\r\nContent-Type: application/json\r\n"
+    b"Connection: close\r\n"  # as it will be: else the next request may still go into it
     b'Content-Length: 31\r\n\r\n{"message":"something is wrong"}'
 )
 NONSENSE = b"\x01\x00\x00\x00\x00\x00\x00\x20" + b"this is no frame of any guest..."

@@ -57,7 +57,7 @@ FIRST = (
     "killing everything it can see",
     "a busy loop",
     "links in the place of every output",
-    "frames printed to every stream",
+    "whole frames written to every stream",
 )
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow]

