@@ -309,13 +309,19 @@ def main() -> None:
         stderr.print(f"fault: {error}", markup=False, soft_wrap=True)
         code = OUR_BUG
     except Exception:  # noqa: BLE001 - the last boundary: a bug of ours becomes a file to send us
-        stderr.print(f"a bug of the grader: please report {_crash_log()}", soft_wrap=True)
+        says = f"a bug of the grader: please report {_crash_log()}"
+        stderr.print(says, markup=False, soft_wrap=True)
         code = OUR_BUG
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def _crash_log() -> Path:
+def _crash_log() -> str:
+    """Where all of it is written down; all of it, where nothing can be written."""
     path = Path(f"grader-crash-{time.strftime('%Y%m%d-%H%M%S')}.log")
     told = {"version": __version__, "argv": sys.argv[1:], "python": sys.version}
-    path.write_text(json.dumps(told) + "\n" + traceback.format_exc(), encoding="utf-8")
-    return path
+    text = json.dumps(told) + "\n" + traceback.format_exc()
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError:
+        return text
+    return str(path)

@@ -270,6 +270,20 @@ def test_an_interrupt_keeps_what_is_finished_and_says_how_to_go_on(tmp_path: Pat
     assert "1 to execute, 1 known from before" in again.stdout
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows keeps a folder that is in use")
+def test_a_bug_that_cannot_be_written_down_is_shown(tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    program = f"import os, shutil; shutil.rmtree({str(gone)!r}); import grader.cli as cli; "
+    program += "import sys; sys.argv = ['grader', 'status']; cli.main()"
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=gone, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 3, done.stderr
+    assert done.stderr.startswith("a bug of the grader: please report {")
+    assert "FileNotFoundError" in done.stderr
+
+
 @pytest.mark.docker
 @pytest.mark.slow
 @pytest.mark.parametrize("slug", sorted(path.stem for path in (ROOT / "rubrics").glob("*.yaml")))

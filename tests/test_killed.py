@@ -41,7 +41,7 @@ FINISHED = (0, 1)
 KILLS = int(os.environ.get("GRADER_KILLS", "5"))
 SEED = int(os.environ.get("GRADER_SEED", "0")) or random.SystemRandom().randrange(1 << 32)
 #: What there may be in `.grader/`.
-KNOWN = {"evidence", "evidence.lock", "grader.db", "secret", "written", "writeups"}
+KNOWN = {"evidence", "evidence.lock", "grader.db", "known.sqlite", "secret", "written"}
 OPENING = ["x = 1", *SOLUTION[1:]]
 SAMPLES = {"s01": SOLUTION, "s02": WRONG, "s03": OPENING, "s04": SOLUTION}
 

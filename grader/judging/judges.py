@@ -91,7 +91,7 @@ class Judges:
     ) -> None:
         """Kill all processes, whatever they are at."""
         self._kill()
-        for process in self._running:
+        for process in list(self._running):  # threads that still wait for one let go of it
             process.stop()
 
     def scores(
