@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from grader.course import Course, find_course
+from grader.course import find_course
 from grader.database.opening import Database
 from grader.difference import Change, Moment, basis_changes, changes
 from grader.display import shown
@@ -28,61 +28,71 @@ def show_differences(
     last: int | None = None,
 ) -> int:
     """Print whose points changed between two scorings, the last two if none are named."""
-    found = find_course(Path(), course)
-    database = Database(found.state, found.database)
-    for name in _slugs(found, slug):
-        history = History(database, name)
-        scorings = history.scorings()
-        if len(scorings) < 2 and slug is None:
-            continue
-        after = _chosen(scorings, last, "--to") if last else scorings[-1] if scorings else None
-        earlier = [one for one in scorings if after and one.number < after.number]
-        before = _chosen(scorings, first, "--from") if first else earlier[-1] if earlier else None
-        if after is None or before is None:
-            told = f"{len(scorings)} scoring" + ("s" if len(scorings) != 1 else "")
-            raise InputError(f"{name}: expected two scorings to compare, found {told}")
-        _print(name, history, before, after, console)
+    if slug is None and (first, last) != (None, None):
+        raise InputError("expected an assignment beside --from and --to: grader diff SLUG")
+    histories = _histories(slug, course)
+    compared = [one for one in histories if slug or len(one[1].scorings()) > 1]
+    for name, history in compared:
+        _print(name, history, *_pair(name, history.scorings(), first, last), console)
+    if not compared:
+        console.print("no assignment has two scorings yet to compare: grader diff --list")
     return ALL_SCORED
 
 
 def list_scorings(slug: str | None, course: Path | None, console: Console) -> int:
     """Print when scores were made that were new, and from what that was new then."""
-    found = find_course(Path(), course)
-    for name in _slugs(found, slug):
+    for name, history in _histories(slug, course):
         table = Table(title=name, title_justify="left", title_style="bold", box=None)
         for column in ("scoring", "at (UTC)", "new in it"):
             table.add_column(column)
         before: Scoring | None = None
-        for one in History(Database(found.state, found.database), name).scorings():
+        for one in history.scorings():
             new = "; ".join(basis_changes(before.basis, one.basis)) if before else "the first"
             table.add_row(str(one.number), _when(one), shown(new or "evidence or grades"))
             before = one
-        console.print(table)
+        console.print(table if before else f"{name}: not scored yet", highlight=False)
     return ALL_SCORED
 
 
 def changed_in_words(history: History, before: Scoring, after: Scoring) -> str:
     """How many students have other points since the scoring before, and what was new."""
-    found = list(_changes(history, before, after))
-    count = len({change.student for change in found})
+    students = len({change.student for change in _changes(history, before, after)})
     new = "; ".join(basis_changes(before.basis, after.basis))
-    says = f"points of {count} students changed since {_when(before)} UTC"
+    whose = f"points of {_counted(students, 'student')}" if students else "nobody's points"
+    says = f"{whose} changed since {_when(before)} UTC"
     return shown(f"{says} ({new})" if new else says)
 
 
-def _slugs(course: Course, slug: str | None) -> list[str]:
-    if slug is None:
-        return course.slugs
-    course.rubric_path(slug)
-    return [slug]
+def _histories(slug: str | None, course: Path | None) -> list[tuple[str, History]]:
+    found = find_course(Path(), course)
+    if slug is not None:
+        found.rubric_path(slug)
+    database = Database(found.state, found.database)
+    return [(name, History(database, name)) for name in ([slug] if slug else found.slugs)]
 
 
-def _chosen(scorings: Sequence[Scoring], number: int, option: str) -> Scoring:
+def _pair(
+    slug: str, scorings: Sequence[Scoring], first: int | None, last: int | None
+) -> tuple[Scoring, Scoring]:
+    """The two scorings that numbers mean, the last two if none are given."""
+    if len(scorings) < 2:
+        found = _counted(len(scorings), "scoring")
+        raise InputError(f"{slug}: expected two scorings to compare, found {found}")
+    after = scorings[-1] if last is None else _chosen(scorings, last, "--to: expected a scoring")
+    earlier = [one for one in scorings if one.number < after.number]
+    if not earlier:
+        raise InputError(f"--to: expected a scoring after the first, found {after.number}")
+    if first is None:
+        return earlier[-1], after
+    return _chosen(earlier, first, f"--from: expected a scoring before {after.number}"), after
+
+
+def _chosen(scorings: Sequence[Scoring], number: int, says: str) -> Scoring:
     for one in scorings:
         if one.number == number:
             return one
-    listed = ", ".join(str(one.number) for one in scorings) or "none"
-    raise InputError(f"{option}: expected the number of a scoring ({listed}), found {number}")
+    listed = ", ".join(str(one.number) for one in scorings)
+    raise InputError(f"{says} ({listed}), found {number}")
 
 
 def _changes(history: History, before: Scoring, after: Scoring) -> list[Change]:
@@ -107,7 +117,12 @@ def _print(slug: str, history: History, before: Scoring, after: Scoring, console
             table.add_row(shown(one.student), one.question, *points, shown(", ".join(one.why)))
         console.print(table)
     students = len({change.student for change in found})
-    console.print(f"{len(found)} questions of {students} students have other points")
+    told = f"{_counted(len(found), 'question')} of {_counted(students, 'student')}"
+    console.print(f"{told} changed" if found else "nobody's points changed", highlight=False)
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}" + ("s" if count != 1 else "")
 
 
 def _points(points: float | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -16,6 +17,7 @@ from grader.cli import grader
 from grader.course import Course
 from grader.database.opening import Database
 from grader.difference import UNKNOWN, Change, Moment, basis_changes, changes
+from grader.errors import InputError
 from grader.grades.rows import Grade, Row, Version
 from grader.grades.store import open_grades
 from grader.history import Basis, History, Scoring, basis_of
@@ -248,7 +250,8 @@ def test_the_command_shows_the_last_two_or_any(
     kept.keep(score_of("ann", 0, 1))
     with pytest.raises(Exception, match=r"hw: expected two scorings to compare, found 1 scoring$"):
         told_by(course, "hw")
-    assert told_by(course) == (0, [])
+    nothing = "no assignment has two scorings yet to compare: grader diff --list"
+    assert told_by(course) == (0, [nothing])
     kept.keep(score_of("ann", 0.5, 1), basis=replace(BASIS, reference="g"))
     kept.keep(score_of("ann", 0.5, 0), basis=replace(BASIS, reference="g"), ann="e")
     code, lines = told_by(course, "hw")
@@ -257,7 +260,7 @@ def test_the_command_shows_the_last_two_or_any(
         [
             "student question before after why",
             "ann 2 1 0 executed",
-            "1 questions of 1 students have other points",
+            "1 question of 1 student changed",
         ],
     )
     code, lines = told_by(course, "hw", "--from", "1", "--to", "2")
@@ -266,13 +269,38 @@ def test_the_command_shows_the_last_two_or_any(
         "the reference changed",
         "student question before after why",
         "ann 1 0 0.5 reference",
-        "1 questions of 1 students have other points",
+        "1 question of 1 student changed",
     ]
-    with pytest.raises(Exception, match=r"--to: expected the number of a scoring \(1, 2, 3\)"):
-        told_by(course, "hw", "--to", "9")
+    assert told_by(course)[1] == told_by(course, "hw")[1]
     listed = told_by(course, "hw", "--list")[1]
     assert [line.split(" ", 3)[-1] for line in listed[2:]] == [
         "the first",
         "the reference changed",
         "evidence or grades",
     ]
+
+
+@pytest.mark.parametrize(
+    ("asked", "says"),
+    [
+        ("hw --to 9", "--to: expected a scoring (1, 2, 3), found 9"),
+        ("hw --to 1", "--to: expected a scoring after the first, found 1"),
+        ("hw --from 3 --to 2", "--from: expected a scoring before 2 (1), found 3"),
+        ("hw --from 3", "--from: expected a scoring before 3 (1, 2), found 3"),
+        ("hw --from 0", "--from: expected a scoring before 3 (1, 2), found 0"),
+        ("--from 1", "expected an assignment beside --from and --to: grader diff SLUG"),
+    ],
+)
+def test_scorings_that_cannot_be_compared_are_refused(
+    asked: str, says: str, tmp_path: Path
+) -> None:
+    course = make_course(tmp_path)
+    kept = Kept(course.state)
+    for points in (0, 0.5, 1):
+        kept.keep(score_of("ann", points))
+    with pytest.raises(InputError, match=f"^{re.escape(says)}$"):
+        told_by(course, *asked.split())
+
+
+def test_an_assignment_that_was_never_scored_is_listed_as_such(tmp_path: Path) -> None:
+    assert told_by(make_course(tmp_path), "--list") == (0, ["hw: not scored yet"])
