@@ -18,9 +18,10 @@ from typing import Protocol
 from grader.assignment import Assignment
 from grader.errors import Fault, InputError, SandboxFault, StoreFault
 from grader.executor import Executor
-from grader.explain import circumstances, why_executed
+from grader.explain import asked_by, why_executed
 from grader.judging.judge import judge_of, starter_journal
 from grader.plan import Plan
+from grader.record import Circumstances
 from grader.schedule import Next, after
 from grader.store import Entry, Store, key_of
 from grader.submission import Submission, Ticket
@@ -92,7 +93,7 @@ class Batch:
         Raises:
             KeyboardInterrupt: after sandboxes are stopped; what is finished is kept.
             InputError: something that staff must mend, such as data that nobody may read; likewise.
-            StoreFault: decisions can no longer be noted; likewise.
+            StoreFault: evidence or decisions can no longer be kept; likewise.
         """
         self._fresh = fresh
         groups: dict[str, list[Ticket]] = {}
@@ -124,11 +125,13 @@ class Batch:
     def _reasons(self, todo: Mapping[str, Sequence[Ticket]]) -> Mapping[str, int]:
         """Why submissions are executed, the most frequent reason first."""
         entries = self.store.entries(self._journal) if todo else {}
-        now = circumstances(self.plan, self._asked())
+        now = Circumstances.of(self.plan, asked_by(self.assignment))
         found: Counter[str] = Counter()
         for ticket in (one for same in todo.values() for one in same):
             entry = entries.get(ticket.student)
-            before = self.store.circumstances(entry.key) if entry else None
+            whole = entry is not None and self.store.has(entry.key)
+            record = self.store.record(entry.key) if entry and whole else None
+            before = record.under if record else None
             found[why_executed(ticket, entry, before, now)] += 1
         return dict(found.most_common())
 
@@ -137,7 +140,7 @@ class Batch:
         self.listener.began(student)
         submission = self.load(student)
         if submission.problem or key_of(submission, self.plan) != key:
-            raise StoreFault("the submission was changed while the batch ran: grader run")
+            raise Fault("the submission was changed while the batch ran: grader run")
         if not self._fresh and self.store.has(key):  # another grader was first
             return str(self.store.load(key).evidence.ending)
         faults: list[str] = []
@@ -153,8 +156,10 @@ class Batch:
                 if not run.reader.ended and not faults:
                     # Killed for memory: the host's lack of it, or the student's fault once more.
                     raise SandboxFault("the guest itself was killed for memory")
-                self.store.keep(key, run, self.plan, self._asked(), anew=self._fresh)
+                self.store.keep(key, run, self.plan, asked_by(self.assignment), anew=self._fresh)
                 return run.ending
+            except StoreFault:  # a full disk is not mended by running this once more
+                raise
             except Fault as fault:
                 faults.append(str(fault))
                 if self._stop.is_set() or after(faults) is Next.HAND_TO_PERSON:
@@ -165,19 +170,13 @@ class Batch:
     def _journal(self) -> str:
         return self.journal or self.assignment.slug
 
-    def _asked(self) -> dict[str, str]:
-        asked: dict[str, str] = {}
-        for check in self.assignment.rubric.checks:
-            asked |= self.assignment.asked(check)
-        return asked
-
     def _settle(self, future: Future[str], key: str, same: Sequence[Ticket]) -> None:
         try:
             ending, fault = future.result(), ""
+        except (InputError, StoreFault):
+            raise
         except Fault as error:
             ending, fault = "", str(error)
-        except InputError:
-            raise
         except Exception as error:  # noqa: BLE001 - a bug of ours costs nobody points, and stops nobody else
             self.bugs.append("".join(traceback.format_exception(error)))
             ending, fault = "", f"a bug of the grader: {type(error).__name__}: {error}"

@@ -5,16 +5,19 @@ What only scoring needs (points, tolerances, mistakes, the reference) executes n
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from collections.abc import Iterator
+from dataclasses import replace
 
-from grader.plan import Plan
-from grader.store import Circumstances, Entry
+from grader.assignment import Assignment
+from grader.record import Circumstances
+from grader.store import Entry
 from grader.submission import Ticket
 
 #: Names of questions, or limits, in one sentence.
 MOST = 6
 FRESH = "as --fresh asks"
+#: Limits that depend on the machine, where a GPU is preferred.
+GPU = ("gpu", "gpu_mib", "gpu_share")
 
 
 def why_executed(
@@ -36,34 +39,34 @@ def why_executed(
         return "a fault of the grader or the machine stopped it before"
     if before is None:
         return "its evidence is gone or damaged"
-    return ", ".join(_changes(before, now)) or FRESH
+    return ", ".join(changes(before, now)) or FRESH
 
 
-def changed_questions(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
-    """The questions that ask something else.
+def asked_by(assignment: Assignment) -> dict[str, str]:
+    """Digests of all probes of an assignment, by id."""
+    asked: dict[str, str] = {}
+    for check in assignment.rubric.checks:
+        asked |= assignment.asked(check)
+    return asked
+
+
+def why_again(before: Circumstances, now: Circumstances, *, gpu_preferred: bool) -> str:
+    """Why the next `grader run` executes again what has evidence; empty where nothing tells.
 
     Args:
-        before: Digests of probes by id, which starts with the question's.
-        now: Likewise.
+        before: Under what circumstances it was executed.
+        now: Under what it would be, as far as the rubric says.
+        gpu_preferred: Whether the machine decides if it has a GPU, as it does of the image.
     """
-    probes = [probe for probe in {**now, **before} if before.get(probe) != now.get(probe)]
-    return list(dict.fromkeys(probe.partition("/")[0] for probe in probes))
+    limits = {name: before.limits.get(name) for name in GPU} if gpu_preferred else {}
+    as_before = replace(now, image=before.image, limits=now.limits | limits)
+    return ", ".join(changes(before, as_before))
 
 
-def circumstances(plan: Plan, asked: Mapping[str, str]) -> Circumstances:
-    """Under what circumstances a plan has submissions executed."""
-    return Circumstances(
-        image=plan.image,
-        data=plan.data_digest,
-        lib=plan.lib_digest,
-        seed=plan.seed,
-        limits=asdict(plan.limits),
-        asked=dict(asked),
-    )
-
-
-def _changes(before: Circumstances, now: Circumstances) -> Iterator[str]:
-    asked = changed_questions(before.asked, now.asked)
+def changes(before: Circumstances, now: Circumstances) -> Iterator[str]:
+    """What a submission would be executed under now that it was not executed under before."""
+    probes = [p for p in {**now.asked, **before.asked} if before.asked.get(p) != now.asked.get(p)]
+    asked = list(dict.fromkeys(probe.partition("/")[0] for probe in probes))
     if asked:
         yield f"{_listed(asked)} {'ask' if len(asked) > 1 else 'asks'} something else"
     limits = [

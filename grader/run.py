@@ -17,7 +17,7 @@ from grader.diffing import changed_in_words
 from grader.display import Display, shown, summary
 from grader.errors import InputError
 from grader.executor import Executor
-from grader.explain import changed_questions
+from grader.explain import asked_by, why_again
 from grader.grades.desk import Desk
 from grader.history import History, basis_of
 from grader.intake.folders import Handed
@@ -26,6 +26,7 @@ from grader.judging.judges import Judges
 from grader.judging.process import WORKER
 from grader.options import ALL_SCORED, NEEDS_PERSON, OUR_BUG, Options
 from grader.plan import Plan
+from grader.record import Circumstances
 from grader.report.author import question
 from grader.report.publish import Publisher
 from grader.report.tables import file_names, write_reports
@@ -96,7 +97,7 @@ def rescore(
                 found = _report(
                     assignment, handed, store, judges, console, options.out, [], pages=pages
                 )
-                _say_what_asks_otherwise(assignment, store, console)
+                _say_what_runs_again(assignment, handed, store, console)
             code = max(code, found)
     return code
 
@@ -172,16 +173,19 @@ def _execute(
     return bugs + batch.bugs
 
 
-def _say_what_asks_otherwise(assignment: Assignment, store: Store, console: Console) -> None:
-    """Name the questions that scoring cannot decide, for nobody was asked them as they are now."""
-    now = {p: d for check in assignment.rubric.checks for p, d in assignment.asked(check).items()}
-    students: Counter[str] = Counter()
-    for entry in store.entries(assignment.slug).values():
-        before = store.circumstances(entry.key)
-        students.update(changed_questions(before.asked, now) if before else ())
-    for asked, count in students.items():
-        says = f"{asked} asks something else than when {count} students were executed"
-        console.print(f"{shown(says)}: grader run", highlight=False)
+def _say_what_runs_again(
+    assignment: Assignment, handed: Handed, store: Store, console: Console
+) -> None:
+    """Say what evidence does not answer, because questions, limits or data are others by now."""
+    entries = store.entries(assignment.slug)
+    records = (store.record(entries[s].key) for s in handed.students if s in entries)
+    now = Circumstances.of(assignment.plan(""), asked_by(assignment))
+    either = assignment.rubric.gpu_preferred
+    why = Counter(why_again(one.under, now, gpu_preferred=either) for one in records if one)
+    for says, students in why.most_common():
+        if says:
+            told = f"grader run will execute {students} of them again: {says}"
+            console.print(f"[yellow]{shown(told)}[/]", highlight=False)
 
 
 def _say_who_is_stale(handed: Handed, store: Store, plan: str, console: Console) -> None:
@@ -216,7 +220,8 @@ def _report(
 
     history = History(store.database, assignment.slug)
     entries = store.entries(assignment.slug)
-    evidence = {name: store.frames_digest(entry.key) for name, entry in entries.items()}
+    records = {name: store.record(entry.key) for name, entry in entries.items()}
+    evidence = {name: record.frames for name, record in records.items() if record}
     judged = judges.scores(assignment.rubric, handed.folders, bugs, asked if pages else None)
     scores = history.passing(desk.graded(judged), evidence)
     if pages:

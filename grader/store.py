@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import json
 import shutil
 import tempfile
 import time
@@ -21,7 +20,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
 from sqlalchemy import Connection, func, insert, select
 
@@ -33,11 +32,10 @@ from grader.execute import Run, conclude
 from grader.frames import FrameReader
 from grader.locks import locked, open_alone
 from grader.plan import Limits, Plan
-from grader.sandbox.base import Cause, Stopped
+from grader.record import Record
 from grader.submission import Submission
 
-#: Of `record.json`; evidence of another version counts as none.
-VERSION = 2
+FRAMES, RECORD = "frames.bin", "record.json"
 #: What the system says when a folder is not empty that another should take the place of.
 TAKEN = (errno.EEXIST, errno.ENOTEMPTY)
 #: How often one tries to put evidence into a place that others write to as well.
@@ -59,20 +57,6 @@ class Kept:
     """Digest of every probe that was put, by id."""
     data: str
     """Digest of the data that the notebook found, as in the plan."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Circumstances:
-    """Under what a submission was executed: all of a plan that can change what it shows."""
-
-    image: str
-    data: str
-    lib: str | None
-    """Digest; None where earlier graders did not note it, as for the seed."""
-    seed: int | None
-    limits: dict[str, Any]
-    asked: dict[str, str]
-    """Digest of every probe that was put, by id."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,37 +96,20 @@ class Store:
         """Where decisions are noted."""
         return Database(self.root, self.url)
 
+    def record(self, key: str) -> Record | None:
+        """What was noted of a run; None where there is no evidence under a key."""
+        with suppress(OSError, ValueError):
+            return Record.from_json((self._folder(key) / RECORD).read_text()) if key else None
+        return None
+
     def has(self, key: str) -> bool:
-        """Whether there is whole evidence under a key."""
-        try:
-            record = _read_record(self._folder(key))
-            return bool((self._folder(key) / "frames.bin").stat().st_size == record["bytes"])
-        except (OSError, ValueError, KeyError, TypeError):
-            return False
-
-    def circumstances(self, key: str) -> Circumstances | None:
-        """Under what evidence came about; None where there is no whole evidence."""
-        if not (key and self.has(key)):
-            return None
-        try:
-            record = _read_record(self._folder(key))
-            return Circumstances(
-                image=record["image"],
-                data=record["data"],
-                lib=record.get("lib"),
-                seed=record.get("seed"),
-                limits=dict(record["limits"]),
-                asked=dict(record["asked"]),
-            )
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
-
-    def frames_digest(self, key: str) -> str:
-        """Digest of what a run showed; empty where there is none."""
-        try:
-            return str(_read_record(self._folder(key))["frames"]) if key else ""
-        except (OSError, ValueError, KeyError, TypeError):
-            return ""
+        """Whether there is whole evidence under a key; every byte of it is looked at."""
+        record = self.record(key)
+        with suppress(OSError):
+            if record:
+                with (self._folder(key) / FRAMES).open("rb") as file:
+                    return hashlib.file_digest(file, "sha256").hexdigest() == record.frames
+        return False
 
     def keep(
         self, key: str, run: Run, plan: Plan, asked: dict[str, str], *, anew: bool = False
@@ -160,21 +127,6 @@ class Store:
         Raises:
             StoreFault: it could not be written.
         """
-        record = {
-            "version": VERSION,
-            "key": run.reader.key.hex(),
-            "sandbox": run.sandbox,
-            "plan": plan.digest,
-            "image": plan.image,
-            "limits": asdict(plan.limits),
-            "asked": asked,
-            "stopped": asdict(run.stopped),
-            "data": plan.data_digest,
-            "lib": plan.lib_digest,
-            "seed": plan.seed,
-            "bytes": len(run.reader.raw),
-            "frames": hashlib.sha256(run.reader.raw).hexdigest(),
-        }
         evidence = self.root / "evidence"
         try:
             evidence.mkdir(parents=True, exist_ok=True)
@@ -184,8 +136,8 @@ class Store:
             ):
                 whole = Path(beside) / "whole"
                 whole.mkdir()
-                (whole / "frames.bin").write_bytes(run.reader.raw)
-                (whole / "record.json").write_text(json.dumps(record))
+                (whole / FRAMES).write_bytes(run.reader.raw)
+                (whole / RECORD).write_text(Record.of(run, plan, asked).to_json())
                 self._put(whole, key, anew=anew)
         except OSError as error:
             raise StoreFault(f"evidence cannot be written to {evidence}: {error}") from error
@@ -212,21 +164,20 @@ class Store:
             StoreFault: it is not there or damaged.
             ProtocolViolation: it was never what our guest writes.
         """
-        folder = self._folder(key)
+        record = self.record(key)
+        if record is None:
+            raise StoreFault(f"evidence {key[:12]} is not there or cannot be read: grader run")
         try:
-            record = _read_record(folder)
-            raw = (folder / "frames.bin").read_bytes()
-            stopped = Stopped(**{**record["stopped"], "cause": Cause(record["stopped"]["cause"])})
-            reader = FrameReader(bytes.fromhex(record["key"]), Limits(**record["limits"]))
-            whole = hashlib.sha256(raw).hexdigest() == record["frames"]
-            asked, sandbox, data = dict(record["asked"]), str(record["sandbox"]), record["data"]
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            raw = (self._folder(key) / FRAMES).read_bytes()
+            reader = FrameReader(record.key, Limits(**record.under.limits))
+        except (OSError, TypeError) as error:
             raise StoreFault(f"evidence {key[:12]} cannot be read: grader run ({error})") from error
-        if not whole:
-            raise StoreFault(f"evidence {key[:12]} is damaged: grader run --fresh")
+        if hashlib.sha256(raw).hexdigest() != record.frames:
+            raise StoreFault(f"evidence {key[:12]} is damaged: grader run")
         reader.feed(raw)
-        evidence = conclude(reader, stopped, asked, sandbox)
-        return Kept(evidence=evidence, asked=asked, data=data)
+        asked = record.under.asked
+        evidence = conclude(reader, record.stopped, asked, record.sandbox)
+        return Kept(evidence=evidence, asked=asked, data=record.under.data)
 
     def note(self, journal: str, *entries: Entry) -> None:
         """Add decisions about students; one that stands already is not said again.
@@ -287,14 +238,6 @@ def _last_of(
     asked = select(*(DECISIONS.c[name] for name in FIELDS)).where(DECISIONS.c.number.in_(last))
     rows = connection.execute(asked.order_by(DECISIONS.c.number)).mappings()
     return {row["student"]: Entry(**row) for row in rows}
-
-
-def _read_record(folder: Path) -> dict[str, Any]:
-    """Read `record.json`; ValueError when it is of another version."""
-    record: dict[str, Any] = json.loads((folder / "record.json").read_text())
-    if record["version"] != VERSION:
-        raise ValueError(f"it is of version {record['version']}, not {VERSION}")
-    return record
 
 
 @contextmanager

@@ -318,14 +318,17 @@ def test_what_a_change_costs_is_said(tmp_path: Path) -> None:
     assert "\n  2: never executed\n" in run_here(tmp_path).stdout
     rubric.write_text(rubric.read_text().replace("credit: 0.25", "credit: 0.5"))
     scored = grader("score", "submissions", cwd=tmp_path).stdout
-    assert "points of 1 students changed since" in scored
+    assert "points of 1 student changed since" in scored
     assert "(the rubric says something else of 2): grader diff hw" in scored
     assert "no score is another than before" in grader("score", "submissions", cwd=tmp_path).stdout
     told = " ".join(grader("diff", "hw", cwd=tmp_path).stdout.split())
-    assert "s02 2 0.5 1 rubric 1 questions of 1 students have other points" in told
+    assert "s02 2 0.5 1 rubric 1 question of 1 student changed" in told
     rubric.write_text(rubric.read_text().replace("normal(3)", "normal(4)"))
-    says = "2 asks something else than when 2 students were executed: grader run"
-    assert says in grader("score", "submissions", cwd=tmp_path).stdout
+    rubric.write_text(rubric.read_text().replace("probe: 5 s", "probe: 6 s"))
+    says = "2 asks something else, other limits (probe_s 5.0 -> 6.0)"
+    told = f"grader run will execute 2 of them again: {says}\n"
+    assert told in grader("score", "submissions", cwd=tmp_path).stdout
     again = run_here(tmp_path).stdout
-    assert "hw: 2 to execute\n  2: 2 asks something else\n" in again
+    assert f"hw: 2 to execute\n  2: {says}\n" in again
+    assert "again" not in grader("score", "submissions", cwd=tmp_path).stdout
     assert "hw: 0 to execute, 2 known from before" in run_here(tmp_path).stdout

@@ -325,13 +325,15 @@ def test_what_is_raised_while_scores_are_taken_is_what_is_heard_of(
     bench = Bench(tmp_path, symbolic, **many)
     for student in many:
         bench.run(student, bench.told(value_of("SLEEPS") if student == "s1" else None))
-    with (
-        pytest.raises(OSError, match="the disk is full"),
-        Judges(bench.course, "hw", jobs=2) as judges,
-    ):
-        scores = judges.scores(bench.assignment.rubric, bench.handed.folders, [])
-        assert next(scores).student == "s0"
-        raise OSError("the disk is full")  # while threads still wait for what they asked
+
+    def fail() -> None:
+        with Judges(bench.course, "hw", jobs=2) as judges:
+            scores = judges.scores(bench.assignment.rubric, bench.handed.folders, [])
+            assert next(scores).student == "s0"
+            raise OSError("the disk is full")  # while threads still wait for what they asked
+
+    with pytest.raises(OSError, match="the disk is full"):
+        fail()
 
 
 def test_nobody_waits_for_scores_that_nobody_takes(tmp_path: Path, symbolic: Symbolic) -> None:

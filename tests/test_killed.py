@@ -126,7 +126,9 @@ class Trial:
             assert one.score
             total = self.right[student]["total"]
             assert f"{one.score.total:g}" == total
-            assert one.evidence == store.frames_digest(entries[student].key)
+            record = store.record(entries[student].key)
+            assert record
+            assert one.evidence == record.frames
         with store.database.reading() as connection:
             told = connection.execute(DECISIONS.select()).mappings()
             assert {row["fault"] for row in told} == {""}

@@ -25,7 +25,7 @@ FLOORS = [
     {"sandbox.warm"},
     {"sandbox.choose"},
     {"execute", "compare", "symbolic", "tensors", "inputs", "readable"},
-    {"executor"},
+    {"executor", "record"},
     {"writeup"},
     {"networks"},
     {"reference"},
