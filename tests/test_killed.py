@@ -49,10 +49,12 @@ SAMPLES = {"s01": SOLUTION, "s02": WRONG, "s03": OPENING, "s04": SOLUTION}
 class Trial:
     """A course in which every student has a score and one has a grade of a person's."""
 
-    def __init__(self, root: Path, sandbox: str, students: int = 4) -> None:
+    def __init__(
+        self, root: Path, sandbox: str, students: int = 4, scratch: Path | None = None
+    ) -> None:
         self.chance = random.Random(SEED)  # noqa: S311 - no secret
         print(f"GRADER_SEED={SEED}")  # noqa: T201 - pytest shows it if the test fails
-        self.scratch = root / "scratch"
+        self.scratch = scratch or root / "scratch"
         self.scratch.mkdir(parents=True)
         self.runs: set[str] = set()
         """Ids of runs in containers; others may run on the same engine."""
@@ -66,12 +68,13 @@ class Trial:
         self.right, self.grades = self.table(), self.history()
         assert self.right["s01"]["3"] == "1"
 
-    def start(self, *args: str) -> subprocess.Popen[bytes]:
+    def start(self, *args: str, stderr: int | None = None) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
             [sys.executable, "-m", "grader", *args],
             cwd=self.course.root,
             env=os.environ | {"TMPDIR": str(self.scratch)},
             stdout=subprocess.DEVNULL,
+            stderr=stderr,
         )
 
     def finish(self, *args: str) -> int:

@@ -1,0 +1,31 @@
+"""A disk that is full at any moment: nobody is marked for it, and a plain run then finishes."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+OWN_DISKS = ["unshare", "--map-root-user", "--mount"]
+
+
+def why_not() -> str:
+    if not shutil.which(OWN_DISKS[0]):
+        return "there is no unshare"
+    done = subprocess.run([*OWN_DISKS, "true"], capture_output=True, text=True, check=False)
+    return done.stderr.strip()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.skipif(bool(why_not()), reason=f"no disk of our own: {why_not()}")
+def test_after_the_disk_was_full_a_plain_run_makes_all_whole(tmp_path: Path) -> None:
+    disk, scratch = tmp_path / "disk", tmp_path / "scratch"
+    disk.mkdir()
+    program = Path(__file__).with_name("full_disk.py")
+    command = [*OWN_DISKS, sys.executable, str(program), str(disk), str(scratch)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
