@@ -1,4 +1,4 @@
-"""Locks on files, which the system lets go of when a process ends, however it ends.
+"""Locks on files, which the system lets go of when a process ends, and what is written under one.
 
 So whoever finds a lock free knows that nobody is at work there. On Windows, and on a file system
 that knows no locks, nothing is ever locked, and nothing is ever known to be nobody's.
@@ -12,6 +12,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from io import TextIOWrapper
 from pathlib import Path
+from typing import TextIO
+
+from grader.errors import StoreFault
 
 
 def take(file: TextIOWrapper, *, shared: bool = False, wait: bool = True) -> bool:
@@ -60,6 +63,31 @@ def open_alone(path: Path) -> TextIOWrapper:
             file.truncate(0)
             return file
         file.close()
+
+
+@contextmanager
+def atomically(path: Path) -> Iterator[TextIO]:
+    """Write a text file so that readers see the old text or the new, nothing between.
+
+    What a killed grader left of one is the beginning of the next.
+
+    Raises:
+        StoreFault: it could not be written; the old text stands.
+    """
+    beside = path.with_name(f".{path.name}.new")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open_alone(beside) as file:
+            try:
+                yield file
+                file.flush()
+                beside.chmod(0o644)
+                beside.replace(path)
+            except BaseException:
+                beside.unlink(missing_ok=True)
+                raise
+    except OSError as error:
+        raise StoreFault(f"{path} cannot be written: {error}") from error
 
 
 def _private(path: str, flags: int) -> int:

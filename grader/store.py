@@ -15,12 +15,11 @@ import hashlib
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TextIO
 
 from sqlalchemy import Connection, func, insert, select
 
@@ -30,7 +29,7 @@ from grader.errors import StoreFault
 from grader.evidence import Evidence
 from grader.execute import Run, conclude
 from grader.frames import FrameReader
-from grader.locks import locked, open_alone
+from grader.locks import locked
 from grader.plan import Limits, Plan
 from grader.record import Record
 from grader.submission import Submission
@@ -238,28 +237,3 @@ def _last_of(
     asked = select(*(DECISIONS.c[name] for name in FIELDS)).where(DECISIONS.c.number.in_(last))
     rows = connection.execute(asked.order_by(DECISIONS.c.number)).mappings()
     return {row["student"]: Entry(**row) for row in rows}
-
-
-@contextmanager
-def atomically(path: Path) -> Iterator[TextIO]:
-    """Write a text file so that readers see the old text or the new, nothing between.
-
-    What a killed grader left of one is the beginning of the next.
-
-    Raises:
-        StoreFault: it could not be written; the old text stands.
-    """
-    beside = path.with_name(f".{path.name}.new")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open_alone(beside) as file:
-            try:
-                yield file
-                file.flush()
-                beside.chmod(0o644)
-                beside.replace(path)
-            except BaseException:
-                beside.unlink(missing_ok=True)
-                raise
-    except OSError as error:
-        raise StoreFault(f"{path} cannot be written: {error}") from error

@@ -167,7 +167,11 @@ def test_a_server_that_does_not_answer_is_a_fault_and_no_password_is_said(tmp_pa
     assert "postgresql://127.0.0.1:1/course cannot" in str(raised.value)
 
 
-@pytest.mark.parametrize("url", ["mysql://h/db", "no url", "postgresql://h:port/db"])
+@pytest.mark.parametrize(
+    "url",
+    ["mysql://h/db", "no url", "postgresql://h:port/db", "sqlite:///here.db", "sqlite://"],
+    ids=["no server of ours", "no URL", "no port", "another file in every folder", "memory"],
+)
 def test_a_url_of_no_known_server_is_refused(tmp_path: Path, url: str) -> None:
     says = "--database: expected postgresql://user@host/name or sqlite:////folder/file"
     with pytest.raises(InputError, match=says), Database(tmp_path, url).reading():
@@ -294,6 +298,10 @@ def test_a_course_that_moved_is_not_begun_anew_by_whoever_forgets_where(
     for url in ("", postgres_server.new()):
         with pytest.raises(InputError, match="expected the course's database, postgresql"):
             Store(tmp_path, url).entries("hw")
+    (tmp_path / "database").write_text("")  # as a grader that was killed might leave it
+    Store(tmp_path, there).note("hw", Entry(student="s02", submission="x"))
+    with pytest.raises(InputError, match="expected the course's database, postgresql"):
+        Store(tmp_path).entries("hw")
     (tmp_path / "database").unlink()
     assert Store(tmp_path).entries("hw") == {}
-    assert set(Store(tmp_path, there).entries("hw")) == {"s01"}
+    assert set(Store(tmp_path, there).entries("hw")) == {"s01", "s02"}

@@ -9,7 +9,8 @@ ROOT = Path(__file__).parents[1] / "grader"
 
 FLOORS = [
     {"errors", "patterns", "values", "__init__"},
-    {"codec", "child", "database", "known", "locks"},
+    {"codec", "child", "known", "locks"},
+    {"database"},
     {"submission", "plan", "verdict", "gpus"},
     {"frames", "verdict_json"},
     {"evidence", "rubric.yaml", "rubric.model", "intake", "intake.notebook", "sandbox"},

@@ -13,10 +13,10 @@ import pytest
 
 from grader.course import Course
 from grader.errors import StoreFault
-from grader.locks import locked, open_alone
+from grader.locks import atomically, locked, open_alone
 from grader.sandbox.owner import Owner, forget, is_gone, runs_that_are_gone
 from grader.sandbox.process import remove_leftovers
-from grader.store import NEW, Store, atomically
+from grader.store import NEW, Store
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such locks")
 
@@ -81,7 +81,7 @@ def test_of_many_who_write_a_file_at_once_every_text_is_whole_and_nothing_is_lef
 
 
 def test_what_a_killed_writer_left_is_the_beginning_of_the_next(tmp_path: Path) -> None:
-    writes = "from grader.store import atomically\n"
+    writes = "from grader.locks import atomically\n"
     writes += "writing = atomically(here / 'a.csv')\nfile = writing.__enter__()\n"
     writes += "file.write('x' * 99999)\nfile.flush()"
     kill(at_work(writes, tmp_path))

@@ -25,6 +25,7 @@ from sqlalchemy.pool import NullPool
 from grader.database.earlier import take_over
 from grader.database.steps import STEPS, bring_up_to_date, version_of
 from grader.errors import InputError, StoreFault
+from grader.locks import atomically
 
 #: Milliseconds that one waits for another to have written.
 WAIT_MS = 20_000
@@ -60,8 +61,9 @@ class Database:
             if version_of(connection) < len(STEPS) and bring_up_to_date(connection):
                 take_over(connection, self.state, FILE if self._is_elsewhere else "")
             yield connection
-        if self._is_elsewhere and not self._note.is_file():
-            self._note.write_text(self._shown + "\n")
+        if self._is_elsewhere and not self._noted:
+            with atomically(self._note) as file:
+                file.write(self._shown + "\n")
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -100,7 +102,10 @@ class Database:
             return URL.create("sqlite", database=str(self.state / FILE))
         try:
             url = make_url(self.url)
-            return url.set(drivername=DRIVERS[url.get_backend_name()])
+            found = url.set(drivername=DRIVERS[url.get_backend_name()])
+            if found.drivername == "sqlite" and not Path(found.database or "").is_absolute():
+                raise ValueError("it would be another file in every folder")
+            return found
         except (ArgumentError, KeyError, ValueError) as error:
             says = "expected postgresql://user@host/name or sqlite:////folder/file"
             raise InputError(f"--database: {says}") from error
@@ -125,13 +130,17 @@ class Database:
         """Says where a course's database is that is not in its folder."""
         return self.state / "database"
 
+    @property
+    def _noted(self) -> str:
+        return self._note.read_text().strip() if self._note.is_file() else ""
+
     def _refuse_another(self) -> None:
         """Whoever forgets the URL must not begin a second database, without anybody's grades.
 
         Raises:
             InputError: the course has its database somewhere else.
         """
-        noted = self._note.read_text().strip() if self._note.is_file() else ""
+        noted = self._noted
         if noted and noted != (self._shown if self._is_elsewhere else ""):
             says = f"expected the course's database, {noted}, found {self._shown}"
             do = f"GRADER_DATABASE or --database; remove {self._note} if the course has moved"

@@ -9,9 +9,9 @@ from pathlib import Path
 from grader.errors import StoreFault
 from grader.grades.rows import Grade, Waiting, graded, waiting
 from grader.grades.store import open_grades
+from grader.locks import atomically
 from grader.report.written import write_written
 from grader.rubric import Rubric
-from grader.store import atomically
 from grader.verdict import Score
 
 

@@ -21,8 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
+from grader.locks import atomically
 from grader.rubric import Rubric
-from grader.store import atomically
 from grader.verdict import CheckScore, QuestionScore, Score, Status
 
 #: Characters that start a formula in a spreadsheet; those of double width do in East Asia.

@@ -13,9 +13,9 @@ from itertools import groupby
 from pathlib import Path
 
 from grader.grades.rows import Waiting, called, labels
+from grader.locks import atomically
 from grader.report.tables import Table, file_names
 from grader.rubric import Check, Rubric
-from grader.store import atomically
 
 COLUMNS = ("student", "question", "excerpt", "max_points", "points", "comment")
 FURTHER = ("check", "kind", "items", "reason", "source", "proposed", "read", "grader")
