@@ -131,7 +131,8 @@ def _opened(path: Path) -> sqlite3.Connection:
     path.parent.mkdir(parents=True, exist_ok=True)
     file = sqlite3.connect(path, timeout=WAIT_S, check_same_thread=False)
     file.execute("PRAGMA synchronous = OFF")  # a crash may cost what can be worked out again
-    file.execute(f"PRAGMA max_page_count = {(FILE_MIB << 20) // PAGE_BYTES + 1}")
+    # Room for what comes last, so that a full file is larger than what begins anew.
+    file.execute(f"PRAGMA max_page_count = {((FILE_MIB << 20) + 2 * MOST_BYTES) // PAGE_BYTES}")
     file.execute("CREATE TABLE IF NOT EXISTS known (key BLOB PRIMARY KEY, value BLOB, sum BLOB)")
     file.execute("SELECT count(*) FROM (SELECT key FROM known LIMIT 1)")
     return file
