@@ -22,7 +22,6 @@ from docker import DockerClient
 from small_course import SOLUTION, WRONG, make_course
 
 from grader.course import Course
-from grader.database.opening import Database
 from grader.database.tables import DECISIONS
 from grader.grades.rows import Grade
 from grader.grades.store import open_grades
@@ -41,7 +40,8 @@ FINISHED = (0, 1)
 KILLS = int(os.environ.get("GRADER_KILLS", "5"))
 SEED = int(os.environ.get("GRADER_SEED", "0")) or random.SystemRandom().randrange(1 << 32)
 #: What there may be in `.grader/`.
-KNOWN = {"evidence", "evidence.lock", "grader.db", "known.sqlite", "secret", "written"}
+KNOWN = {"evidence", "evidence.lock", "known.sqlite", "secret", "written"}
+KNOWN |= {"grader.db", "database"}
 OPENING = ["x = 1", *SOLUTION[1:]]
 SAMPLES = {"s01": SOLUTION, "s02": WRONG, "s03": OPENING, "s04": SOLUTION}
 
@@ -50,8 +50,14 @@ class Trial:
     """A course in which every student has a score and one has a grade of a person's."""
 
     def __init__(
-        self, root: Path, sandbox: str, students: int = 4, scratch: Path | None = None
+        self,
+        root: Path,
+        sandbox: str,
+        students: int = 4,
+        scratch: Path | None = None,
+        database: str = "",
     ) -> None:
+        self.database = database
         self.chance = random.Random(SEED)  # noqa: S311 - no secret
         print(f"GRADER_SEED={SEED}")  # noqa: T201 - pytest shows it if the test fails
         self.scratch = scratch or root / "scratch"
@@ -72,7 +78,7 @@ class Trial:
         return subprocess.Popen(
             [sys.executable, "-m", "grader", *args],
             cwd=self.course.root,
-            env=os.environ | {"TMPDIR": str(self.scratch)},
+            env=os.environ | {"TMPDIR": str(self.scratch), "GRADER_DATABASE": self.database},
             stdout=subprocess.DEVNULL,
             stderr=stderr,
         )
@@ -113,7 +119,7 @@ class Trial:
         return found
 
     def history(self) -> list[Grade]:
-        with open_grades(self.course.state, reading=True) as grades:
+        with open_grades(self.course.state, self.database, reading=True) as grades:
             return grades.history("hw")
 
     def is_whole(self) -> None:
@@ -121,7 +127,8 @@ class Trial:
         assert self.finish(*self.command) in FINISHED
         assert self.table() == self.right
         assert self.history() == self.grades
-        store, history = Store(self.course.state), History(Database(self.course.state), "hw")
+        store = Store(self.course.state, self.database)
+        history = History(store.database, "hw")
         entries = store.entries("hw")
         scored = history.at(history.scorings()[-1])
         assert set(entries) == set(scored) == set(self.right)
@@ -167,8 +174,10 @@ class Trial:
 
 
 @pytest.mark.timeout(3600)
-def test_after_graders_were_killed_a_plain_run_makes_all_whole(tmp_path: Path) -> None:
-    trial = Trial(tmp_path, "process")
+def test_after_graders_were_killed_a_plain_run_makes_all_whole(
+    tmp_path: Path, database_url: str
+) -> None:
+    trial = Trial(tmp_path, "process", database=database_url)
     for _ in range(KILLS):
         trial.kill_one()
     trial.is_whole()
