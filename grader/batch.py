@@ -114,8 +114,9 @@ class Batch:
                 for future in as_completed(futures):
                     key, same = futures[future]
                     self._settle(future, key, same)
-            # What staff must mend, or a store that takes nothing more, concerns everybody.
-            except (KeyboardInterrupt, InputError, StoreFault):
+            except (
+                BaseException
+            ):  # Ctrl-C, what staff must mend, a full disk: it concerns everybody
                 self._stop.set()
                 pool.shutdown(wait=False, cancel_futures=True)
                 with suppress(Fault):  # what stopped the batch is what matters

@@ -86,17 +86,17 @@ def run(
 ) -> int:
     """Execute what is new or changed in SUBMISSIONS, score it, write reports.
 
-    SUBMISSIONS is a folder of assignments, or one assignment's folder of students. The rubric is
-    found by the assignment's name. A second run executes only what is new or changed.
+    SUBMISSIONS is a folder of assignments, one assignment's folder of students, or an assignment's
+    name, for submissions/<name>. A second run executes only what is new or changed.
     """
     from grader import run as running
     from grader.course import find_course
     from grader.executor import local
-    from grader.intake.folders import Handed, assignments_in
+    from grader.intake.folders import Handed
     from grader.sandbox.choose import Wish
 
     found = find_course(submissions, course)
-    assignments = assignments_in(submissions, found.slugs)
+    assignments = found.handed_in(submissions)
     _one_rubric(given["rubric"], assignments)
     options = _options(given)
     students = options.students or [
@@ -123,14 +123,14 @@ def score(submissions: Path, course: Path | None, **given: Any) -> int:
     """Score again from what was executed before, executing nothing.
 
     For a change of points, tolerances, mistakes or the reference. A question that asks something
-    else than before is left unscored, and the report says so.
+    else than before is left unscored, and the report says so. SUBMISSIONS as for `grader run`:
+    `grader score nyu_hw4` will do.
     """
     from grader import run as running
     from grader.course import find_course
-    from grader.intake.folders import assignments_in
 
     found = find_course(submissions, course)
-    assignments = assignments_in(submissions, found.slugs)
+    assignments = found.handed_in(submissions)
     _one_rubric(given["rubric"], assignments)
     return running.rescore(found, assignments, console(), _options(given))
 
@@ -149,10 +149,9 @@ def report(submissions: Path, course: Path | None, **given: Any) -> int:
     """
     from grader import run as running
     from grader.course import find_course
-    from grader.intake.folders import assignments_in
 
     found = find_course(submissions, course)
-    assignments = assignments_in(submissions, found.slugs)
+    assignments = found.handed_in(submissions)
     _one_rubric(given["rubric"], assignments)
     return running.rescore(found, assignments, console(), _options(given), pages=True)
 

@@ -16,7 +16,7 @@ from grader.display import Display, shown
 from grader.doctor import Check, examine
 from grader.errors import InputError, SubmissionError
 from grader.executor import local
-from grader.intake.folders import Handed, assignments_in
+from grader.intake.folders import Handed
 from grader.options import ALL_SCORED, BAD_INPUT, NEEDS_PERSON, OUR_BUG, Options
 from grader.release import release, self_check
 from grader.run import device_of
@@ -165,7 +165,7 @@ def show_status(submissions: Path, course: Path | None, console: Console) -> int
     found = find_course(submissions, course)
     store = Store(found.state, found.database)
     code = ALL_SCORED
-    for slug, folder in assignments_in(submissions, found.slugs):
+    for slug, folder in found.handed_in(submissions):
         entries = store.entries(slug)
         table = Table(title=slug, title_justify="left", title_style="bold", box=None)
         for column in ("student", "state"):

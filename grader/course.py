@@ -21,7 +21,7 @@ from grader.assignment import Assignment, layout_of, look_closer, read_rubric
 from grader.checks.base import Context
 from grader.errors import InputError
 from grader.inputs import Inputs
-from grader.intake.folders import read_submission
+from grader.intake.folders import assignments_in, read_submission
 from grader.known import Known
 from grader.locks import open_alone
 from grader.reference import Reference
@@ -75,6 +75,18 @@ class Course:
             known = ", ".join(self.slugs) or "none"
             raise InputError(f"expected a rubric at {self.shown(path)}, found rubrics for: {known}")
         return path
+
+    def handed_in(self, given: Path) -> list[tuple[str, Path]]:
+        """The assignments in a folder, or the one whose name is given in its place.
+
+        Args:
+            given: A folder of assignments, one assignment's folder of students, or its slug.
+
+        Raises:
+            InputError: there is none that has a rubric.
+        """
+        named = not given.exists() and str(given) in self.slugs
+        return assignments_in(self.root / "submissions" / given if named else given, self.slugs)
 
     def solution(self, slug: str) -> Path:
         """The notebook that earns everything."""

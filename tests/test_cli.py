@@ -317,7 +317,7 @@ def test_what_a_change_costs_is_said(tmp_path: Path) -> None:
     rubric = tmp_path / "rubrics" / "hw.yaml"
     assert "\n  2: never executed\n" in run_here(tmp_path).stdout
     rubric.write_text(rubric.read_text().replace("credit: 0.25", "credit: 0.5"))
-    scored = grader("score", "submissions", cwd=tmp_path).stdout
+    scored = grader("score", "hw", cwd=tmp_path).stdout
     assert "points of 1 student changed since" in scored
     assert "(the rubric says something else of 2): grader diff hw" in scored
     assert "no score is another than before" in grader("score", "submissions", cwd=tmp_path).stdout

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from grader.course import Course
 from grader.errors import InputError, SubmissionError
 from grader.intake.folders import Handed, assignments_in, read_submission
 from grader.intake.notebook import parse_notebook, read_notebook
@@ -156,6 +157,22 @@ def test_assignments_are_found_by_the_names_of_rubrics(tmp_path: Path) -> None:
     assert assignments_in(tmp_path / "hw", ["hw"]) == [("hw", tmp_path / "hw")]
     with pytest.raises(InputError, match=r"named like a rubric \(other\), found none"):
         assignments_in(tmp_path, ["other"])
+
+
+def test_an_assignment_is_found_by_its_name_where_there_is_no_such_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "rubrics").mkdir()
+    (tmp_path / "rubrics" / "hw.yaml").write_text("")
+    usual = tmp_path / "submissions" / "hw"
+    usual.mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    course = Course(tmp_path)
+    assert course.handed_in(Path("hw")) == [("hw", usual)]
+    with pytest.raises(InputError, match=r"found no folder hw2$"):
+        course.handed_in(Path("hw2"))
+    (tmp_path / "hw").mkdir()
+    assert course.handed_in(Path("hw")) == [("hw", Path("hw"))]
 
 
 @pytest.mark.threat("XS-06")
