@@ -220,8 +220,8 @@ def _report(
 
     history = History(store.database, assignment.slug)
     entries = store.entries(assignment.slug)
-    records = {name: store.record(entry.key) for name, entry in entries.items()}
-    evidence = {name: record.frames for name, record in records.items() if record}
+    records = ((name, store.record(entry.key)) for name, entry in entries.items())
+    evidence = {name: record.frames for name, record in records if record}
     judged = judges.scores(assignment.rubric, handed.folders, bugs, asked if pages else None)
     scores = history.passing(desk.graded(judged), evidence)
     if pages:
