@@ -32,8 +32,30 @@ def why_not() -> str:
 class Server:
     """A server that runs; each database is made anew."""
 
-    def __init__(self, socket: Path) -> None:
-        self._socket = socket
+    def __init__(self, folder: Path, binaries: Path, user: str | None) -> None:
+        self._socket, self._binaries, self._user = folder, binaries, user
+        self.start()
+
+    def start(self) -> None:
+        serve = [str(self._binaries / "postgres"), "-D", str(self._socket / "data")]
+        serve += ["-k", str(self._socket), *(w for option in OPTIONS for w in ("-c", option))]
+        with (self._socket / "log").open("a") as log:
+            self._process = subprocess.Popen(
+                serve, user=self._user, cwd=self._socket, stdout=log, stderr=log
+            )
+
+    def stop(self) -> None:
+        self._process.terminate()
+        self._process.wait(60)
+
+    def wait(self) -> None:
+        """Until it answers."""
+        for _ in range(600):
+            asked = [str(self._binaries / "pg_isready"), "-h", str(self._socket), "-q"]
+            if subprocess.run(asked, check=False).returncode == 0:
+                return
+            time.sleep(0.1)
+        raise TimeoutError((self._socket / "log").read_text())
 
     def url(self, name: str) -> str:
         return f"postgresql://{UNPRIVILEGED}@/{name}?host={self._socket}"
@@ -66,22 +88,9 @@ def started() -> Iterator[Server]:
         make = [str(binaries / "initdb"), "-D", str(data), "-U", UNPRIVILEGED]
         make += ["-A", "trust", "-E", "UTF8", "--no-sync"]
         subprocess.run(make, user=user, cwd=folder, check=True, stdout=subprocess.DEVNULL)
-        serve = [str(binaries / "postgres"), "-D", str(data), "-k", name]
-        serve += [word for option in OPTIONS for word in ("-c", option)]
-        with (folder / "log").open("w") as log:
-            server = subprocess.Popen(serve, user=user, cwd=folder, stdout=log, stderr=log)
+        server = Server(folder, binaries, user)
         try:
-            _wait(binaries, name, folder / "log")
-            yield Server(folder)
+            server.wait()
+            yield server
         finally:
-            server.terminate()
-            server.wait(60)
-
-
-def _wait(binaries: Path, socket: str, log: Path) -> None:
-    for _ in range(600):
-        asked = [str(binaries / "pg_isready"), "-h", socket, "-q"]
-        if subprocess.run(asked, check=False).returncode == 0:
-            return
-        time.sleep(0.1)
-    raise TimeoutError(log.read_text())
+            server.stop()

@@ -167,6 +167,20 @@ def test_a_server_that_does_not_answer_is_a_fault_and_no_password_is_said(tmp_pa
     assert "postgresql://127.0.0.1:1/course cannot" in str(raised.value)
 
 
+def test_a_server_that_starts_anew_is_waited_for(tmp_path: Path, postgres_server: Server) -> None:
+    store = Store(tmp_path, postgres_server.new())
+    store.note("hw", Entry(student="s01", submission="x"))
+    postgres_server.stop()
+    try:
+        starting = threading.Timer(2, postgres_server.start)
+        starting.start()
+        store.note("hw", Entry(student="s02", submission="x"))
+        assert set(store.entries("hw")) == {"s01", "s02"}
+    finally:
+        starting.join()
+        postgres_server.wait()
+
+
 @pytest.mark.parametrize(
     "url",
     ["mysql://h/db", "no url", "postgresql://h:port/db", "sqlite:///here.db", "sqlite://"],

@@ -11,6 +11,7 @@ imports of grades, the second sees what the first did.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from grader.database.earlier import take_over
@@ -29,6 +30,8 @@ from grader.locks import atomically
 
 #: Milliseconds that one waits for another to have written.
 WAIT_MS = 20_000
+#: Seconds that a server may be away which answered before; a run of hours must not end by that.
+AWAY_S = 60.0
 #: Of the lock for writing in PostgreSQL, which knows it by a number.
 LOCK = 0x67726164
 FILE = "grader.db"
@@ -90,7 +93,8 @@ class Database:
         self._refuse_another()
         try:
             self.state.mkdir(parents=True, exist_ok=True)
-            with _engine(self._url, reading=reading).begin() as connection:
+            server = _server(self._url, reading=reading)
+            with server.connected() as connection, connection.begin():
                 yield connection
         except (SQLAlchemyError, OSError) as error:
             said = str(getattr(error, "orig", None) or error).strip()
@@ -147,16 +151,37 @@ class Database:
             raise InputError(f"{says}: {do}")
 
 
-@cache
-def _engine(url: URL, *, reading: bool) -> Engine:
+@dataclass(slots=True)
+class _Server:
     """How to connect; it holds no connection, but statements that were put together before."""
+
+    engine: Engine
+    answered: bool = False
+
+    def connected(self) -> Connection:
+        """A connection; a server that answered before is waited for while it starts anew."""
+        end = time.monotonic() + AWAY_S
+        while True:
+            try:
+                connection = self.engine.connect()
+            except OperationalError:
+                if not self.answered or time.monotonic() > end:
+                    raise
+                time.sleep(1)
+            else:
+                self.answered = True
+                return connection
+
+
+@cache
+def _server(url: URL, *, reading: bool) -> _Server:
     try:
         engine = create_engine(url, poolclass=NullPool)
     except ImportError as error:
         raise InputError("--database: PostgreSQL needs psycopg: pip install psycopg") from error
     begin = _begin_sqlite if url.get_backend_name() == "sqlite" else _begin_postgresql
     begin(engine, reading=reading)
-    return engine
+    return _Server(engine)
 
 
 def _begin_sqlite(engine: Engine, *, reading: bool) -> None:
