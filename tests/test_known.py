@@ -110,6 +110,27 @@ def test_other_inputs_are_another_question(folder: Path) -> None:
     assert calls(folder) == ["odd", "odd", "odd"]
 
 
+def test_the_same_request_is_known_as_such_and_an_equal_one_by_what_it_says(folder: Path) -> None:
+    reference = another(folder)
+    right, same, other = (
+        {"args": {"x": Tensor(n * X.array, "float32", "torch")}} for n in (1, 1, 2)
+    )
+    for request in (right, same, right, other, right):
+        expected = Tensor(2 * request["args"]["x"].array, "float32", "torch")
+        assert reference.answer("doubled", request) == expected
+    assert calls(folder) == ["doubled", "doubled"]
+    with pytest.raises(ReferenceFault, match="raised ValueError: ours"):
+        reference.answer("raises", {"args": {"n": 1}})
+
+
+def test_what_is_asked_once_is_not_held(folder: Path) -> None:
+    reference = another(folder)
+    for number in range(3):
+        reference.call("odd", {"n": number})
+    reference.answer("odd", {"args": {"n": 1}})
+    assert len(reference._same) == 1
+
+
 CHANGES: dict[str, Callable[[Path], object]] = {
     "the module": lambda folder: (folder / "reference.py").write_text(
         MODULE.replace("2 * x", "3 * x")
