@@ -180,7 +180,8 @@ def show_status(submissions: Path, course: Path | None, console: Console) -> int
                 state = f"needs a person: {entry.fault}"
                 code = NEEDS_PERSON
             else:
-                state = "executed" if store.has(entry.key) else "its evidence is gone: grader run"
+                gone = "its evidence is gone or damaged: grader run"
+                state = "executed" if store.has(entry.key) else gone
             table.add_row(shown(submission.student), shown(state))
         console.print(table)
     for gpu, why in quarantined(found.state / "gpus").items():

@@ -237,7 +237,8 @@ def _report(
     _renamed([line.student for line in lines], console)
     if before and scoring:
         told = changed_in_words(history, before, scoring)
-        console.print(f"{told}: grader diff {assignment.slug}", highlight=False)
+        told += f": grader diff {assignment.slug}"
+        console.print(told, highlight=False, soft_wrap=True)
     elif before:
         console.print("no score is another than before", highlight=False)
     left_out = len(handed.students) - len(lines)

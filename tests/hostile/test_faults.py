@@ -315,5 +315,5 @@ def test_no_limit_of_ours_is_measured_by_the_clock_on_the_wall() -> None:
         and isinstance(node.value, ast.Name)
         and (node.value.id, node.attr) in {("time", "time"), ("datetime", "now")}
     }
-    # When a person graded; labels that outlive a process; the age of a file.
-    assert asked == {"grading.py", "sandbox/docker.py", "store.py"}
+    # When a person graded, and when was scored; labels that outlive a process; the age of a file.
+    assert asked == {"grading.py", "history.py", "sandbox/docker.py", "store.py"}
