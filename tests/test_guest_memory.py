@@ -46,8 +46,8 @@ BEFORE = Counts(kills=0, refused=0, tasks=1, held_mib=200)
     [
         (BEFORE, True),
         (replace(BEFORE, held_mib=120), True),
-        (replace(BEFORE, held_mib=216), True),
-        (replace(BEFORE, held_mib=217), False),
+        (replace(BEFORE, held_mib=264), True),
+        (replace(BEFORE, held_mib=265), False),
         (replace(BEFORE, kills=1), False),
         (replace(BEFORE, refused=1), False),
         (replace(BEFORE, tasks=2), False),

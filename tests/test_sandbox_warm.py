@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
+import socket
 import struct
 import subprocess
 import sys
@@ -27,6 +28,7 @@ from grader.guest.namespaces import ALLOW, CALLS, KILL, REFUSE, refusing
 from grader.sandbox import docker, seccomp, warm
 from grader.sandbox.base import Sandbox
 from grader.sandbox.docker import RUN_LABEL
+from grader.sandbox.engine import Attached
 from grader.sandbox.warm import WarmDockerSandbox
 
 #: Forks of one process have their modules at the same addresses, so this tells workers apart.
@@ -236,13 +238,28 @@ def test_memory_that_one_submission_held_is_there_for_the_next(sandbox: Sandbox)
     assert [ran.end["ending"] for ran in (first, run(sandbox, needs))] == ["complete"] * 2
 
 
+#: Fills what is free the moment the kernel is killed, so that no other has room to start.
+FILLER = """
+import subprocess, sys, time
+filler = '''
+for folder in ("/dev/shm", "/work", "/tmp"):
+    try:
+        with open(folder + "/big", "wb", buffering=0) as file:
+            while True: file.write(b"x" * (1 << 20))
+    except OSError: pass
+'''
+subprocess.Popen([sys.executable, "-I", "-S", "-c", filler])
+time.sleep(30)
+"""
+
+
 @pytest.mark.docker
 @pytest.mark.slow
 @pytest.mark.threat("RX-03")
 @pytest.mark.parametrize("name", ["docker", "docker-warm"])
 def test_memory_that_no_kill_frees_ends_as_the_memory_limit(opened: Opener, name: str) -> None:
-    hold = submission_of(SEGMENT.format(mib=1400))
-    assert execute(hold, plan_of(), opened(name), None).ending is Ending.MEMORY_LIMIT
+    hold = submission_of(FILLER, "a = 1")
+    assert execute(hold, plan_of(("a",)), opened(name), None).ending is Ending.MEMORY_LIMIT
 
 
 ENDED = """
@@ -285,6 +302,21 @@ def test_a_worker_that_is_too_old_serves_nobody(
     before = next_worker(sandbox)
     monkeypatch.setattr(warm, "LIFETIME_S", 0.0)
     assert next_worker(sandbox) != before
+
+
+@pytest.mark.parametrize("then", ["says something", "hangs up", "is let go of"])
+def test_a_connection_is_silent_until_something_happens(then: str) -> None:
+    ours, theirs = socket.socketpair()
+    with closing(ours), closing(theirs):
+        connection = Attached(ours)
+        assert connection.is_silent() is True
+        if then == "says something":
+            theirs.sendall(b"?")
+        elif then == "hangs up":
+            theirs.close()
+        else:
+            connection.close()
+        assert connection.is_silent() is False
 
 
 GRADER = f"""

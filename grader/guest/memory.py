@@ -24,8 +24,8 @@ REFUSED_FILES = ("pids/pids.events", "pids.events")
 USE_FILES = ("memory/memory.stat", "memory.stat")
 NEARLY = 0.99
 """Share of the limit from which on it was met: use is counted in batches of pages."""
-SLACK_MIB = 16
-"""What may be held more than before: use is counted in batches, and we too write to our pages."""
+SLACK_MIB = 64
+"""What may be held more than before: use is counted in batches, larger ones on larger machines."""
 PEAK_FILES = ("memory/memory.max_usage_in_bytes", "memory.peak")
 _group = GROUP
 
