@@ -8,9 +8,10 @@ and is removed after anything but a clean, complete end.
 Covers: what `docker.py` covers, for each submission.
 
 Does not cover: what that does not; and submissions that follow each other in one container share
-its control group, the layout of the warm process's memory, which the kernel of every student is a
-copy of, and the kernel's code that makes user namespaces, which is run for them but not by them.
-GPUs: no warm worker gets one.
+its control group, the streams that their guests have one after another, the layout of the warm
+process's memory, which the kernel of every student is a copy of, and the kernel's code that makes
+user namespaces, which is run for them but not by them. So what was executed here counts as executed
+in another environment. GPUs: no warm worker gets one.
 """
 
 from __future__ import annotations
@@ -108,7 +109,7 @@ class WarmDockerSandbox(DockerSandbox):
         """See `DockerSandbox`; no container is made before the first submission."""
         super().__init__(say=say, command=command)
         self._seccomp = warm_profile_text()
-        # What was executed here does not count as executed in containers of their own.
+        # Part of the plan's digest: see the top of this module.
         self._runner, self.image = self.image, f"{self.image} warm"
         self._idle: list[Worker] = []
         self._lock = threading.Lock()
