@@ -126,10 +126,9 @@ def read(text: str) -> dict[tuple[str, str], tuple[str, ...]]:
     for line in text.splitlines():
         if line.startswith("|") and (told := line.strip("|").split("|"))[0].strip() in catalogue():
             entry, _, *cells = (one.strip() for one in told)
-            found |= {
-                (entry, place): (cell,) for place, cell in zip(COLUMNS, cells, strict=True) if cell
-            }
-        elif noted := re.match(r"- (\S+), \*\*not resisted by (\w+)\*\*: (.*)", line):
+            both = zip(COLUMNS, cells, strict=False)  # an old table may have had fewer
+            found |= {(entry, place): (cell,) for place, cell in both if cell}
+        elif noted := re.match(r"- (\S+), \*\*not resisted by ([\w-]+)\*\*: (.*)", line):
             at = noted[1], noted[2]
             found[at] = (*found.get(at, ()), noted[3])
     return found
@@ -154,7 +153,7 @@ def render(rows: dict[str, Row]) -> str:
         row = rows.get(entry, Row())
         cells = [_cell(row, place) for place in COLUMNS]
         if "unseen" in known:
-            cells = ["", "", "", "not tried"]
+            cells = [*("" for _ in PLACES), "not tried"]
             notes.append(f"- {entry}, not tried: {known['unseen']}.")
         for place, reasons in row.succeeded.items():
             notes += [f"- {entry}, **not resisted by {place}**: {reason}." for reason in reasons]

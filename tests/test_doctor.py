@@ -52,6 +52,7 @@ MORE = "; docs/hardening.md tells of more, for hosts of value"
     "name",
     [
         pytest.param("docker", marks=pytest.mark.docker),
+        pytest.param("docker-warm", marks=pytest.mark.docker),
         pytest.param("bubblewrap", marks=pytest.mark.bubblewrap),
     ],
 )

@@ -185,11 +185,12 @@ def test_after_graders_were_killed_a_plain_run_makes_all_whole(
 
 @pytest.mark.docker
 @pytest.mark.timeout(3600)
+@pytest.mark.parametrize("sandbox", ["docker", "docker-warm"])
 def test_after_graders_with_containers_were_killed_no_container_is_left(
-    tmp_path: Path, opened: Opener
+    sandbox: str, tmp_path: Path, opened: Opener
 ) -> None:
-    opened("docker")
-    trial = Trial(tmp_path, "docker", students=2)
+    opened(sandbox)
+    trial = Trial(tmp_path, sandbox, students=2)
     client = connect()
     try:
         for _ in range(2):

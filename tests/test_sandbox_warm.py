@@ -4,22 +4,31 @@ from __future__ import annotations
 
 import json
 import platform
+import socket
 import struct
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import docker as sdk
 import pytest
-from boxes import Boxed, run
+from boxes import Boxed, Opener, plan_of, run
 from conftest import require
+from guest_driver import submission_of
 
 from grader.errors import InputError
+from grader.evidence import Ending
+from grader.execute import execute
 from grader.guest import namespaces
 from grader.guest.namespaces import ALLOW, CALLS, KILL, REFUSE, refusing
 from grader.sandbox import docker, seccomp, warm
 from grader.sandbox.base import Sandbox
 from grader.sandbox.docker import RUN_LABEL
+from grader.sandbox.engine import Attached
 from grader.sandbox.warm import WarmDockerSandbox
 
 #: Forks of one process have their modules at the same addresses, so this tells workers apart.
@@ -170,19 +179,185 @@ def test_a_kernel_that_replaces_a_dead_one_has_seen_nothing_of_the_box(sandbox: 
     assert shown.seen()["found"] > 0
 
 
+COUNTERS = """
+import os
+shown = [os.path.join(at, name) for at, _, names in os.walk("/sys/fs/cgroup") for name in names]
+shown = sorted(os.path.relpath(path, "/sys/fs/cgroup") for path in shown)
+writable = [path for path in ["/sys/fs/cgroup", *shown] if os.access(path, os.W_OK)]
+"""
+
+
 @pytest.mark.docker
 @pytest.mark.slow
-def test_a_worker_that_dies_between_submissions_is_a_fault_and_not_used_again(
-    sandbox: Sandbox,
+@pytest.mark.threat("XS-04", where="docker-warm")
+def test_no_counter_tells_of_those_before(sandbox: Sandbox) -> None:
+    seen = run(sandbox, COUNTERS, ask=("shown", "writable")).seen()
+    assert set(seen["shown"]) <= set(namespaces.TOLD)
+    assert ("cpu.max" in seen["shown"] or "cpu/cpu.cfs_quota_us" in seen["shown"]) is True
+    assert seen["writable"] == []
+
+
+SHARED = """
+import os
+maps = [line.split() for line in open("/proc/self/maps")]
+shared = [fields for fields in maps if "w" in fields[1] and fields[1].endswith("s")]
+opened = sorted({os.readlink(f"/proc/self/fd/{name}").split(":")[0] for name in range(3)})
+status = dict(line.split(":\\t", 1) for line in open("/proc/self/status").read().splitlines())
+ignored = int(status["SigIgn"], 16), int(status["SigBlk"], 16)
+"""
+
+
+@pytest.mark.docker
+@pytest.mark.slow
+@pytest.mark.threat("RS-13", where="docker-warm")
+def test_a_kernel_shares_no_memory_and_no_stream_with_those_who_forked_it(
+    sandbox: Sandbox, opened: Opener
 ) -> None:
+    asked = ("shared", "opened", "ignored")
+    seen, fresh = (run(one, SHARED, ask=asked).seen() for one in (sandbox, opened("docker")))
+    assert (seen["shared"], seen["opened"]) == ([], ["/dev/null", "pipe"])
+    assert seen == fresh
+
+
+#: Memory that belongs to no process: the system frees it a while after the last of them.
+SEGMENT = """
+import ctypes
+libc = ctypes.CDLL(None)
+libc.shmat.restype = ctypes.c_void_p
+held = libc.shmget(1, {mib} << 20, 0o1600)
+ctypes.memset(ctypes.c_void_p(libc.shmat(held, None, 0)), 1, {mib} << 20)
+"""
+
+
+@pytest.mark.docker
+@pytest.mark.slow
+@pytest.mark.threat("RX-03", "XS-02", where="docker-warm")
+def test_memory_that_one_submission_held_is_there_for_the_next(sandbox: Sandbox) -> None:
+    first = run(sandbox, SEGMENT.format(mib=600))
+    needs = "import torch\nkept = torch.ones(700 << 18)"
+    assert [ran.end["ending"] for ran in (first, run(sandbox, needs))] == ["complete"] * 2
+
+
+#: Fills what is free the moment the kernel is killed, so that no other has room to start.
+FILLER = """
+import subprocess, sys, time
+filler = '''
+for folder in ("/dev/shm", "/work", "/tmp"):
+    try:
+        with open(folder + "/big", "wb", buffering=0) as file:
+            while True: file.write(b"x" * (1 << 20))
+    except OSError: pass
+'''
+subprocess.Popen([sys.executable, "-I", "-S", "-c", filler])
+time.sleep(30)
+"""
+
+
+@pytest.mark.docker
+@pytest.mark.slow
+@pytest.mark.threat("RX-03")
+@pytest.mark.parametrize("name", ["docker", "docker-warm"])
+def test_memory_that_no_kill_frees_ends_as_the_memory_limit(opened: Opener, name: str) -> None:
+    hold = submission_of(FILLER, "a = 1")
+    assert execute(hold, plan_of(("a",)), opened(name), None).ending is Ending.MEMORY_LIMIT
+
+
+ENDED = """
+import os, signal
+from grader.guest import warm
+def die(): os.kill(os.getpid(), signal.SIGKILL)
+def fail(): raise OSError("no")
+print(warm.in_fork(lambda: 0), warm.in_fork(die), warm.in_fork(fail))
+"""
+
+
+@pytest.mark.skipif(platform.system() != "Linux", reason="workers are Linux containers")
+def test_whoever_is_killed_ends_the_worker_with_the_code_of_that() -> None:
+    done = subprocess.run([sys.executable, "-c", ENDED], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["0", "137", "3"]
+
+
+@pytest.mark.docker
+@pytest.mark.slow
+@pytest.mark.threat("RE-04", where="docker-warm")
+def test_a_worker_that_dies_between_submissions_costs_nobody_anything(sandbox: Sandbox) -> None:
     next_worker(sandbox)
+    kill_containers(sandbox)
+    next_worker(sandbox)
+
+
+def kill_containers(sandbox: Sandbox) -> None:
     with closing(sdk.from_env()) as engine:
         ours = f"{RUN_LABEL}={sandbox._run_id}"  # type: ignore[attr-defined]
-        for found in engine.containers.list(filters={"label": ours}):
-            found.kill()
-    lost = run(sandbox, "a = 1")
-    assert (lost.ready, lost.exit_code) == (False, 137)
-    next_worker(sandbox)
+        (found,) = engine.containers.list(filters={"label": ours})
+        found.kill()
+        found.wait()
+
+
+@pytest.mark.docker
+@pytest.mark.slow
+def test_a_worker_that_is_too_old_serves_nobody(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = next_worker(sandbox)
+    monkeypatch.setattr(warm, "LIFETIME_S", 0.0)
+    assert next_worker(sandbox) != before
+
+
+@pytest.mark.parametrize("then", ["says something", "hangs up", "is let go of"])
+def test_a_connection_is_silent_until_something_happens(then: str) -> None:
+    ours, theirs = socket.socketpair()
+    with closing(ours), closing(theirs):
+        connection = Attached(ours)
+        assert connection.is_silent() is True
+        if then == "says something":
+            theirs.sendall(b"?")
+        elif then == "hangs up":
+            theirs.close()
+        else:
+            connection.close()
+        assert connection.is_silent() is False
+
+
+GRADER = f"""
+import sys, time
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+from boxes import run
+from grader.sandbox.warm import WarmDockerSandbox
+sandbox = WarmDockerSandbox()
+run(sandbox, "a = 1")
+print(sandbox._run_id, flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.mark.docker
+@pytest.mark.slow
+@pytest.mark.threat("RE-07", where="docker-warm")
+def test_a_worker_does_not_outlive_a_grader_that_is_killed(opened: Opener) -> None:
+    opened("docker-warm")
+    with closing(sdk.from_env()) as engine:
+        grader = subprocess.Popen([sys.executable, "-c", GRADER], stdout=subprocess.PIPE, text=True)
+        assert grader.stdout is not None
+        with grader.stdout:
+            run_id = grader.stdout.readline().strip()
+        ours: dict[str, Any] = {"label": f"{RUN_LABEL}={run_id}"}
+        assert len(engine.containers.list(filters=ours)) == 1
+        grader.kill()
+        grader.wait(20)
+        until = time.monotonic() + 20
+        while engine.containers.list(filters=ours) and time.monotonic() < until:
+            time.sleep(0.1)
+        assert engine.containers.list(filters=ours) == []  # it has ended by itself
+        with closing(WarmDockerSandbox()):
+            assert engine.containers.list(all=True, filters=ours) == []
+
+
+@pytest.mark.docker
+def test_evidence_of_warm_workers_is_none_of_containers_of_their_own(
+    sandbox: Sandbox, opened: Opener
+) -> None:
+    assert sandbox.image == f"{opened('docker').image} warm"
 
 
 @pytest.mark.docker

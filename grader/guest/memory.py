@@ -5,24 +5,35 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from .child import Child
 
 PERIOD_S = 0.1
-V1 = "/sys/fs/cgroup/memory"
-#: Version 1 of control groups, then version 2, as a container sees its own group.
-EVENTS = "/sys/fs/cgroup/memory.events"
-OOM_FILES = (f"{V1}/memory.oom_control", EVENTS)
+GROUP = "/sys/fs/cgroup"
+"""Where a container sees its own control group."""
+#: Files in it: version 1 of control groups, then version 2.
+EVENTS = "memory.events"
+OOM_FILES = ("memory/memory.oom_control", EVENTS)
 #: The highest use of a group of version 1, and its limit.
-LIMIT_FILES = (f"{V1}/memory.max_usage_in_bytes", f"{V1}/memory.limit_in_bytes")
-TASK_FILES = ("/sys/fs/cgroup/pids/pids.current", "/sys/fs/cgroup/pids.current")
-REFUSED_FILES = ("/sys/fs/cgroup/pids/pids.events", "/sys/fs/cgroup/pids.events")
+LIMIT_FILES = ("memory/memory.max_usage_in_bytes", "memory/memory.limit_in_bytes")
+TASK_FILES = ("pids/pids.current", "pids.current")
+REFUSED_FILES = ("pids/pids.events", "pids.events")
+USE_FILES = ("memory/memory.stat", "memory.stat")
 NEARLY = 0.99
 """Share of the limit from which on it was met: use is counted in batches of pages."""
-PEAK_FILES = ("/sys/fs/cgroup/memory/memory.max_usage_in_bytes", "/sys/fs/cgroup/memory.peak")
+SLACK_MIB = 64
+"""What may be held more than before: use is counted in batches, larger ones on larger machines."""
+PEAK_FILES = ("memory/memory.max_usage_in_bytes", "memory.peak")
+_group = GROUP
+
+
+def look_from(folder: int) -> None:
+    """Read the control group through an open folder from now on, whatever lies over its place."""
+    global _group
+    _group = f"/proc/self/fd/{folder}"
 
 
 def oom_kills() -> int:
@@ -40,6 +51,13 @@ class Counts:
     """Processes that were one too many."""
     tasks: int
     """Processes and threads that live now."""
+    held_mib: int
+    """Memory that is held now, by processes or in files that have no disk."""
+
+    def is_back_at(self, before: Counts) -> bool:
+        """Whether nothing happened since, and nothing that came is left."""
+        held_mib = min(self.held_mib, before.held_mib + SLACK_MIB)
+        return self == replace(before, held_mib=held_mib)
 
 
 def counts() -> Counts:
@@ -48,6 +66,7 @@ def counts() -> Counts:
         kills=oom_kills(),
         refused=_counted(REFUSED_FILES, "max") or 0,
         tasks=next(filter(None, map(_number, TASK_FILES)), 0),
+        held_mib=sum(_counted(USE_FILES, what) or 0 for what in ("rss", "anon", "shmem")) >> 20,
     )
 
 
@@ -55,7 +74,7 @@ def _counted(files: Iterable[str], what: str) -> int | None:
     """A count in the first of these files of a control group that has it."""
     for name in files:
         with contextlib.suppress(OSError, ValueError):
-            for line in Path(name).read_text().splitlines():
+            for line in Path(_group, name).read_text().splitlines():
                 if line.startswith(f"{what} "):
                     return int(line.split()[1])
     return None
@@ -63,7 +82,7 @@ def _counted(files: Iterable[str], what: str) -> int | None:
 
 def _number(name: str) -> int:
     with contextlib.suppress(OSError, ValueError):
-        return int(Path(name).read_text())
+        return int(Path(_group, name).read_text())
     return 0
 
 
@@ -77,7 +96,7 @@ def own_limit_reached() -> bool:
     if met is not None:
         return met > 0
     with contextlib.suppress(OSError, ValueError):
-        peak, limit = (int(Path(name).read_text()) for name in LIMIT_FILES)
+        peak, limit = (int(Path(_group, name).read_text()) for name in LIMIT_FILES)
         return peak >= NEARLY * limit
     return True  # unknown: what the kernel counted is all there is
 
@@ -91,7 +110,7 @@ def peak_mib(pid: int, *, own_group: bool) -> float:
     """
     for name in PEAK_FILES if own_group else ():
         with contextlib.suppress(OSError, ValueError):
-            return round(int(Path(name).read_text()) / 2**20, 1)
+            return round(int(Path(_group, name).read_text()) / 2**20, 1)
     with contextlib.suppress(OSError, ValueError):
         for line in Path(f"/proc/{pid}/status").read_text().splitlines():
             if line.startswith("VmHWM:"):

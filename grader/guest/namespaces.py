@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .files import DATA, LIB
+from .memory import GROUP
 
 NEW_MOUNTS, NEW_NAMES, NEW_MESSAGES = 0x20000, 0x4000000, 0x8000000
 NEW_USERS, NEW_PROCESSES, NEW_NETWORK = 0x10000000, 0x20000000, 0x40000000
@@ -39,6 +40,12 @@ HIDDEN = (
 )
 FIXED = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
 """What an engine hides, and what it makes read-only, in the /proc of a fresh container."""
+
+TOLD = (
+    *("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us", "memory/memory.limit_in_bytes"),
+    *("pids/pids.max", "cpu.max", "memory.max", "pids.max"),
+)
+"""Limits of the control group, which programs ask for; all else counts what others did before."""
 
 PR_SET_DUMPABLE, PR_SET_SECCOMP, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS = 4, 22, 24, 38
 FILTER_MODE = 2
@@ -82,18 +89,22 @@ def enter(scratch: Scratch) -> None:
     ):
         Path("/proc/self", name).write_text(text)
     mount("", "/", "", RECURSIVE | PRIVATE)
-    _renew(scratch, f"uid={user},gid={group}")
+    _renew(scratch)
     _control(PR_SET_DUMPABLE, 0)
     os.chdir(scratch.work)
 
 
-def _renew(scratch: Scratch, owner: str) -> None:
+def _owner() -> str:
+    return f"uid={os.getuid()},gid={os.getgid()}"
+
+
+def _renew(scratch: Scratch) -> None:
     """Put empty folders over every place that can be written, and the course's folders back."""
     shown = {}
     for name in (DATA, LIB):
         with contextlib.suppress(FileNotFoundError):
             shown[name] = os.open(f"{scratch.work}/{name}", os.O_PATH | os.O_DIRECTORY)
-    room = f"size={scratch.work_mib}m,nr_inodes=50k,mode=0700,{owner}"
+    room = f"size={scratch.work_mib}m,nr_inodes=50k,mode=0700,{_owner()}"
     mount("tmpfs", scratch.work, "tmpfs", NO_SUID | NO_DEVICES, room)
     for name, folder in shown.items():
         os.mkdir(f"{scratch.work}/{name}")
@@ -103,6 +114,21 @@ def _renew(scratch: Scratch, owner: str) -> None:
     mount("tmpfs", "/dev/shm", "tmpfs", PLAIN, f"size={scratch.shm_mib}m,mode=1777")  # noqa: S108 - inside
     if os.path.isdir("/dev/mqueue"):  # queues in it would outlive a submission
         mount("tmpfs", "/dev/mqueue", "tmpfs", PLAIN | READ_ONLY, "size=4k")
+    if os.path.isdir(GROUP):
+        _hide_counters()
+
+
+def _hide_counters() -> None:
+    """Show the limits of the control group, and nothing that one could leave for another there."""
+    limits = {}
+    for name in TOLD:
+        with contextlib.suppress(OSError):
+            limits[name] = Path(GROUP, name).read_text()
+    mount("tmpfs", GROUP, "tmpfs", PLAIN, f"size=64k,mode=0755,{_owner()}")
+    for name, text in limits.items():
+        Path(GROUP, name).parent.mkdir(exist_ok=True)
+        Path(GROUP, name).write_text(text)
+    mount("", GROUP, "", REMOUNT | PLAIN | READ_ONLY)
 
 
 def settle() -> None:

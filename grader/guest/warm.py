@@ -8,7 +8,8 @@
 The next submission's namespaces, guest and kernel are made before its box comes. When a submission
 has ended and the host is content, it sends `ASKED`; we look for anything that was left behind or
 went wrong, and either answer `RESTED` and go on, or end, and everything with us. We also end when
-the host sends anything else.
+the host sends anything else. Whoever of us is killed ends all with the code of a killed first
+process, as that of a fresh sandbox would end.
 
 Source: prctl(2), pid_namespaces(7): the end of the first process in a namespace is the end of all.
 """
@@ -35,7 +36,7 @@ import torch._dynamo  # noqa: F401 - what a notebook's first optimizer imports, 
 # All that a kernel or a guest will need: imported here, it is there in every fork.
 from . import kernel
 from .child import Child
-from .memory import Counts, counts, own_limit_reached
+from .memory import GROUP, Counts, counts, look_from, own_limit_reached
 from .namespaces import Scratch, enter, lock, settle
 from .serving import serve
 
@@ -96,9 +97,9 @@ def work(frames: int, scratch: Scratch) -> int:
 def undisturbed(before: Counts) -> bool:
     """Whether nothing is left of a submission, and it met no limit of the control group."""
     until = time.monotonic() + SEE_OFF_S
-    while counts().tasks > before.tasks and time.monotonic() < until:
-        time.sleep(0.005)  # the last of them are being taken down
-    return counts() == before and not own_limit_reached() and not has_children()
+    while not (back := counts().is_back_at(before)) and time.monotonic() < until:
+        time.sleep(0.005)  # the system may still be taking down what it left
+    return back and not own_limit_reached() and not has_children()
 
 
 def has_children() -> bool:
@@ -110,7 +111,7 @@ def has_children() -> bool:
 
 
 def in_fork(task: Callable[[], int]) -> int:
-    """Do something in a child; returns its exit code, or `BROKEN` if it was killed."""
+    """Do something in a child; returns its exit code."""
     child = os.fork()
     if child == 0:
         end_with(task)
@@ -118,9 +119,9 @@ def in_fork(task: Callable[[], int]) -> int:
 
 
 def ended(child: int) -> int:
-    """Wait for the end of a child; returns its exit code."""
+    """Wait for the end of a child; returns its exit code, as shells count if it was killed."""
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    return code if code >= 0 else BROKEN
+    return code if code >= 0 else 128 - code
 
 
 def end_with(task: Callable[[], int]) -> None:
@@ -137,6 +138,8 @@ def end_with(task: Callable[[], int]) -> None:
 
 def nurse(frames: int, scratch: Scratch) -> int:
     """Make a place for one submission, and the processes that it asks for; returns an exit code."""
+    with contextlib.suppress(FileNotFoundError):  # nothing is counted
+        look_from(os.open(GROUP, os.O_PATH | os.O_DIRECTORY))
     enter(scratch)
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     guest = os.fork()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import selectors
 import socket
 import stat
 import struct
@@ -137,6 +138,17 @@ class Attached:
                     yield piece
                 else:
                     tail.add(piece)
+
+    def is_silent(self) -> bool:
+        """Whether it is open, and nothing has come that nobody has read."""
+        if not hasattr(self._socket, "shutdown"):
+            return True  # a named pipe of Windows cannot be asked
+        with selectors.DefaultSelector() as waiting:
+            try:
+                waiting.register(self._socket, selectors.EVENT_READ)
+            except (OSError, ValueError):  # it is closed
+                return False
+            return not waiting.select(0)
 
     def close(self) -> None:
         """Let go, whoever still reads or writes."""

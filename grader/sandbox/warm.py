@@ -8,9 +8,10 @@ and is removed after anything but a clean, complete end.
 Covers: what `docker.py` covers, for each submission.
 
 Does not cover: what that does not; and submissions that follow each other in one container share
-its control group, the layout of the warm process's memory, which the kernel of every student is a
-copy of, and the kernel's code that makes user namespaces, which is run for them but not by them.
-GPUs: no warm worker gets one.
+its control group, the streams that their guests have one after another, the layout of the warm
+process's memory, which the kernel of every student is a copy of, and the kernel's code that makes
+user namespaces, which is run for them but not by them. So what was executed here counts as executed
+in another environment. GPUs: no warm worker gets one.
 """
 
 from __future__ import annotations
@@ -74,10 +75,19 @@ class Worker:
                 asked = True
                 self.connection.write(ASKED if self._may_go_on(reader) else DISMISSED)
 
+    @property
+    def is_young(self) -> bool:
+        """Whether it has a submission more in it."""
+        return time.monotonic() < self.hired + LIFETIME_S and self.served < MOST_SUBMISSIONS
+
+    def may_serve(self, request: Request) -> bool:
+        """Whether it rests, and is what a request asks for."""
+        same = replace(self.request, labels=request.labels) == request
+        return same and self.is_young and self.connection.is_silent()
+
     def _may_go_on(self, reader: FrameReader) -> bool:
         end = reader.frames[-1].header
-        young = time.monotonic() < self.hired + LIFETIME_S and self.served < MOST_SUBMISSIONS
-        return young and end.get("ending") == "complete" and not str(self.tail)
+        return self.is_young and end.get("ending") == "complete" and not str(self.tail)
 
 
 class WarmDockerSandbox(DockerSandbox):
@@ -99,6 +109,8 @@ class WarmDockerSandbox(DockerSandbox):
         """See `DockerSandbox`; no container is made before the first submission."""
         super().__init__(say=say, command=command)
         self._seccomp = warm_profile_text()
+        # Part of the plan's digest: see the top of this module.
+        self._runner, self.image = self.image, f"{self.image} warm"
         self._idle: list[Worker] = []
         self._lock = threading.Lock()
 
@@ -144,19 +156,12 @@ class WarmDockerSandbox(DockerSandbox):
         command = self.command or (PYTHON, environment.GUEST, "warm", json.dumps(room))
         deadline = str(int(fresh.labels[DEADLINE_LABEL]) + int(LIFETIME_S))
         labels = {**fresh.labels, DEADLINE_LABEL: deadline}
-        return replace(fresh, command=command, labels=labels, warm=True)
+        return replace(fresh, image=self._runner, command=command, labels=labels, warm=True)
 
     def _hire(self, request: Request) -> Worker:
         """Take a resting worker that was made for the same limits and folders, or make one."""
-        with self._lock:
-            resting, self._idle = self._idle, []
-            fit = [w for w in resting if replace(w.request, labels=request.labels) == request]
-            hired, self._idle = fit[:1], fit[1:]
-        for other in resting:
-            if other not in fit:  # limits or folders have changed for good: another assignment
-                self._dismiss(other)
-        if hired and not self._closed:
-            return hired[0]
+        if resting := self._resting(request):
+            return resting
         container = self._create(request)
         try:
             if self._closed:  # looked at after it was made: `close` removes what it finds
@@ -165,6 +170,20 @@ class WarmDockerSandbox(DockerSandbox):
         except BaseException:
             self._remove_quietly(container)
             raise
+
+    def _resting(self, request: Request) -> Worker | None:
+        """Take a worker that may serve this; dismiss all that serve no more.
+
+        That are the old ones; those of other limits or folders, which have changed for good with
+        the assignment; and those that ended or said something while nobody had asked.
+        """
+        with self._lock:
+            fit = [worker for worker in self._idle if worker.may_serve(request)]
+            unfit = [worker for worker in self._idle if worker not in fit]
+            hired, self._idle = fit[:1], fit[1:]
+        for worker in unfit:
+            self._dismiss(worker)
+        return hired[0] if hired else None
 
     def _serve(self, worker: Worker, box: bytes, reader: FrameReader, begun: float) -> Stopped:
         conversation = Conversation(reader)

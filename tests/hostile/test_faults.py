@@ -31,7 +31,6 @@ from grader.executor import Local
 from grader.intake.folders import Handed
 from grader.sandbox import docker, engine
 from grader.sandbox.base import Sandbox
-from grader.sandbox.docker import DockerSandbox
 from grader.store import Store
 from grader.symbolic import Symbolic
 from grader.verdict import Score, Status
@@ -43,6 +42,7 @@ FULL |= {"measured": 1, "curve": 1, "printed": 1, "by_hand": 1, "quick": 1, "fou
 NOTHING = dict.fromkeys(FULL)
 WAITS = "import time\ntime.sleep(2)"
 ATTEMPTS = 2
+in_containers = pytest.mark.parametrize("name", ["docker", "docker-warm"])
 
 
 @pytest.fixture(scope="module")
@@ -149,12 +149,13 @@ BREAKS: dict[str, Callable[[], Break]] = {
 
 @pytest.mark.docker
 @pytest.mark.slow
-@pytest.mark.threat("RE-03", "RE-04", "RE-06", where="docker")
+@in_containers
+@pytest.mark.threat("RE-03", "RE-04", "RE-06")
 @pytest.mark.parametrize("what", BREAKS)
 def test_an_engine_that_fails_twice_leaves_the_score_empty_until_a_plain_run(
-    what: str, grading: Grading, wire: Wire
+    name: str, what: str, grading: Grading, wire: Wire
 ) -> None:
-    with closing(DockerSandbox()) as sandbox:
+    with closing(open_sandbox(name)) as sandbox:
         for _ in range(ATTEMPTS):
             wire.breaks.append(BREAKS[what]())
         waits_for_a_person(grading.run(sandbox, start_s=5 if "silent" in what else 120))
@@ -164,14 +165,15 @@ def test_an_engine_that_fails_twice_leaves_the_score_empty_until_a_plain_run(
 
 @pytest.mark.docker
 @pytest.mark.slow
-@pytest.mark.threat("RE-04", "RE-06", where="docker")
+@in_containers
+@pytest.mark.threat("RE-04", "RE-06")
 @pytest.mark.parametrize(
     "what", ["it makes no container", "the stream ends in the middle of a frame"]
 )
 def test_an_engine_that_fails_once_costs_a_second_attempt(
-    what: str, grading: Grading, wire: Wire
+    name: str, what: str, grading: Grading, wire: Wire
 ) -> None:
-    with closing(DockerSandbox()) as sandbox:
+    with closing(open_sandbox(name)) as sandbox:
         wire.breaks.append(BREAKS[what]())
         is_right(grading.run(sandbox))
         assert len(grading.retries) == 1
@@ -179,9 +181,10 @@ def test_an_engine_that_fails_once_costs_a_second_attempt(
 
 @pytest.mark.docker
 @pytest.mark.slow
-@pytest.mark.threat("RE-04", where="docker")
-def test_a_stream_that_pauses_costs_nothing(grading: Grading, wire: Wire) -> None:
-    with closing(DockerSandbox()) as sandbox:
+@in_containers
+@pytest.mark.threat("RE-04")
+def test_a_stream_that_pauses_costs_nothing(name: str, grading: Grading, wire: Wire) -> None:
+    with closing(open_sandbox(name)) as sandbox:
         wire.breaks.append(Break(where=ATTACH, after=300, then=lambda: time.sleep(3)))
         is_right(grading.run(sandbox))
         assert (grading.retries, wire.breaks[0].times) == ([], 0)
@@ -189,11 +192,12 @@ def test_a_stream_that_pauses_costs_nothing(grading: Grading, wire: Wire) -> Non
 
 @pytest.mark.docker
 @pytest.mark.slow
-@pytest.mark.threat("RE-04", where="docker")
+@in_containers
+@pytest.mark.threat("RE-04")
 def test_an_engine_that_goes_away_and_comes_back_costs_at_most_a_plain_run(
-    grading: Grading, wire: Wire
+    name: str, grading: Grading, wire: Wire
 ) -> None:
-    with closing(DockerSandbox()) as sandbox:
+    with closing(open_sandbox(name)) as sandbox:
         wire.breaks.append(Break(where=ATTACH, after=1500, then=wire.down))
         with warnings.catch_warnings():  # the SDK leaves a socket to the collector if refused
             warnings.simplefilter("ignore", ResourceWarning)
@@ -206,14 +210,15 @@ def test_an_engine_that_goes_away_and_comes_back_costs_at_most_a_plain_run(
 
 @pytest.mark.docker
 @pytest.mark.slow
-@pytest.mark.threat("RE-04", where="docker")
+@in_containers
+@pytest.mark.threat("RE-04")
 @pytest.mark.parametrize("times", [1, ATTEMPTS])
 def test_a_container_that_somebody_kills_is_tried_again(
-    times: int, tmp_path: Path, symbolic: Symbolic, wire: Wire, client: sdk.DockerClient
+    name: str, times: int, tmp_path: Path, symbolic: Symbolic, wire: Wire, client: sdk.DockerClient
 ) -> None:
     grading = Grading(tmp_path, symbolic, WAITS)
     kill = lambda: client.api.kill(wire.containers[-1])  # noqa: E731
-    with closing(DockerSandbox()) as sandbox:
+    with closing(open_sandbox(name)) as sandbox:
         wire.breaks = [Break(where=ATTACH, after=1500, then=kill) for _ in range(times)]
         score = grading.run(sandbox)
         assert len(grading.retries) == 1
@@ -230,7 +235,7 @@ def test_an_image_that_is_removed_leaves_the_score_empty_until_a_plain_run(
     grading: Grading, opened: Opener, client: sdk.DockerClient
 ) -> None:
     plain = opened("docker")
-    with closing(DockerSandbox()) as sandbox:
+    with closing(open_sandbox("docker")) as sandbox:
         made = client.api.create_container(sandbox.image)["Id"]
         sandbox.image = client.api.commit(made)["Id"]
         client.api.remove_container(made)

@@ -154,14 +154,17 @@ def test_a_lack_of_file_handles_gives_no_score_until_a_plain_run(
 
 
 @pytest.mark.docker
-@pytest.mark.threat("RE-07", where="docker")
-def test_a_later_start_removes_what_a_killed_grader_left(course: Path, opened: Opener) -> None:
-    opened("docker")
+@pytest.mark.threat("RE-07")
+@pytest.mark.parametrize("sandbox", ["docker", "docker-warm"])
+def test_a_later_start_removes_what_a_killed_grader_left(
+    sandbox: str, course: Path, opened: Opener
+) -> None:
+    opened(sandbox)
     # What students were given is executed first.
     template = course / "reference" / SLUG / "student" / f"{SLUG}.ipynb"
     template.write_text(notebook(SLEEPS))
     with wire_to_engine() as wire, closing(engine.connect()) as client:
-        grader = start_grader(course, wire)
+        grader = start_grader(course, wire, sandbox)
         wire.breaks.append(Break(where=ATTACH, after=300, then=grader.kill))
         grader.wait(120)
         (left,) = wire.containers
@@ -170,7 +173,7 @@ def test_a_later_start_removes_what_a_killed_grader_left(course: Path, opened: O
         with closing(DockerSandbox()):
             assert left not in containers(client)
     no_score(course)
-    assert run(course, sandbox="docker") == ALL_SCORED
+    assert run(course, sandbox=sandbox) == ALL_SCORED
     is_right(course)
 
 
@@ -214,7 +217,7 @@ def is_of_a_box(process: psutil.Process) -> bool:
     return process.name() == "bwrap" or any(part.endswith("guest/main.py") for part in told)
 
 
-def start_grader(course: Path, wire: Wire) -> subprocess.Popen[bytes]:
+def start_grader(course: Path, wire: Wire, sandbox: str) -> subprocess.Popen[bytes]:
     """Start the command, whose containers are overdue soon after they were made."""
     program = (
         "import grader.sandbox.docker as docker\n"
@@ -223,7 +226,7 @@ def start_grader(course: Path, wire: Wire) -> subprocess.Popen[bytes]:
         "main()\n"
     )
     return subprocess.Popen(
-        [sys.executable, "-c", program, *COMMAND[3:], "--sandbox", "docker"],
+        [sys.executable, "-c", program, *COMMAND[3:], "--sandbox", sandbox],
         cwd=course,
         env=os.environ | {"DOCKER_HOST": f"unix://{wire.path}"},
     )
