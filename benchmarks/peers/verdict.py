@@ -60,8 +60,8 @@ it too.
 The measure is the points of the twin, which has the same answers without the trick. Six questions
 of a point each are stated as assertions that an instructor would write; tests that look at types
 and sizes first would resist more. A grader may have other aims than to resist a student who cheats,
-and who reads what is handed in will see most of these. The last column is what the tests of this
-repository hold of our containers: see [security.md](security.md)."""
+and who reads what is handed in will see most of these. The last column is what
+[attacks.md](attacks.md) says of our containers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,7 +194,8 @@ def rows(
     for entry, name in names.items():
         if entry in by_entry:
             shown = [_cell(by_entry[entry][peer]) for peer in peers]
-            lines.append(f"| {entry} | {name} | {' | '.join(shown)} | {ours[entry]} |")
+            shown.append(ours.get(entry, "not tried"))
+            lines.append(f"| {entry} | {name} | {' | '.join(shown)} |")
     return lines
 
 
