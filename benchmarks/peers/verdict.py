@@ -135,7 +135,8 @@ def _hidden(attack: Attack, seen: Mapping[str, Any]) -> str:
 
 def _found(attack: Attack, seen: Mapping[str, Any]) -> str:
     """What `found` says of the harness, of the network and of an earlier student."""
-    found = [str(one) for one in seen["found"].get(ATTACKER) or []]
+    told = seen["found"].get(ATTACKER) or []
+    found = [str(one) for one in (told if isinstance(told, list) else [told])]
     if "AL-03" in attack.ids:
         return "a port of the host is reached" if seen["reached"] else ""
     if "RS-13" in attack.ids or attack.name == "limits set on the harness":
