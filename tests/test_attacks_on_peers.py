@@ -141,6 +141,7 @@ CRASH = "a segmentation fault"
         ),
         (NAME, {"left": ["sleep"]}, "processes of the notebook still run afterwards"),
         (NAME, {"found": {ATTACKER: [SECRET]}}, "a file or token of the grading user is read"),
+        (NAME, {"found": {ATTACKER: 3}}, ""),
         (NAME, {"host_changed": True}, "a file of the grading user is changed"),
     ],
 )

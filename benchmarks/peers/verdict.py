@@ -60,8 +60,8 @@ it too.
 The measure is the points of the twin, which has the same answers without the trick. Six questions
 of a point each are stated as assertions that an instructor would write; tests that look at types
 and sizes first would resist more. A grader may have other aims than to resist a student who cheats,
-and who reads what is handed in will see most of these. The last column is what the tests of this
-repository hold of our containers: see [security.md](security.md)."""
+and who reads what is handed in will see most of these. The last column is what
+[attacks.md](attacks.md) says of our containers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,7 +135,8 @@ def _hidden(attack: Attack, seen: Mapping[str, Any]) -> str:
 
 def _found(attack: Attack, seen: Mapping[str, Any]) -> str:
     """What `found` says of the harness, of the network and of an earlier student."""
-    found = [str(one) for one in seen["found"].get(ATTACKER) or []]
+    told = seen["found"].get(ATTACKER) or []
+    found = [str(one) for one in (told if isinstance(told, list) else [told])]
     if "AL-03" in attack.ids:
         return "a port of the host is reached" if seen["reached"] else ""
     if "RS-13" in attack.ids or attack.name == "limits set on the harness":
@@ -194,7 +195,8 @@ def rows(
     for entry, name in names.items():
         if entry in by_entry:
             shown = [_cell(by_entry[entry][peer]) for peer in peers]
-            lines.append(f"| {entry} | {name} | {' | '.join(shown)} | {ours[entry]} |")
+            shown.append(ours.get(entry, "not tried"))
+            lines.append(f"| {entry} | {name} | {' | '.join(shown)} |")
     return lines
 
 

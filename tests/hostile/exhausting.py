@@ -91,7 +91,8 @@ attack(
     "a fork bomb",
     onto="right",
     last="import os\nwhile True: os.fork()",
-    ends="error timeout died",
+    # Which limit it meets first, that of processes or that of memory, is the kernel's choice.
+    ends="error timeout died memory",
     holds=lambda seen, twin: ended_with_nearly_all_points(seen, twin),
     sandboxes=ISOLATING,
 )
