@@ -80,7 +80,7 @@ def changes(before: Circumstances, now: Circumstances) -> Iterator[str]:
         if getattr(before, name) not in (None, getattr(now, name)):
             yield told
     if before.image != now.image:
-        yield "another environment (image, Python, packages, or workers that are warm)"
+        yield "another environment (image, Python, packages, or another isolation)"
 
 
 def _listed(names: list[str]) -> str:

@@ -521,7 +521,7 @@ def test_why_something_is_executed_is_said(tmp_path: Path, symbolic: Symbolic) -
     bench.assignment = bench.course.open("hw", symbolic)
     bench.plan = bench.assignment.plan("another", memory_mib=512)
     bench.run(FakeSandbox([]))
-    told = "another environment (image, Python, packages, or workers that are warm)"
+    told = "another environment (image, Python, packages, or another isolation)"
     assert bench.listened.reasons == {told: 4}
     bench.run(FakeSandbox(bench.right()))
     assert bench.listened.reasons == {"a fault of the grader or the machine stopped it before": 4}

@@ -62,7 +62,8 @@ class ProcessSandbox:
         """Nothing is started before the first run; what killed graders left is removed."""
         remove_leftovers()
         self.command, self._gpus = command, gpus
-        self.image = environment.identity_of_this_python()
+        # What ran without isolation is not evidence for a sandbox that isolates.
+        self.image = f"{environment.identity_of_this_python()} process"
         self._running: dict[int, str] = {}
         self._lock, self._closed = threading.Lock(), False
 
