@@ -81,7 +81,13 @@ def kill(part: subprocess.Popen[bytes], number: int) -> None:
 
 def guests(part: subprocess.Popen[bytes]) -> list[psutil.Process]:
     """What a worker executes right now."""
-    return [p for p in psutil.Process(part.pid).children() if "main.py" in " ".join(p.cmdline())]
+    return [child for child in psutil.Process(part.pid).children() if _is_guest(child)]
+
+
+def _is_guest(process: psutil.Process) -> bool:
+    with contextlib.suppress(psutil.NoSuchProcess):  # it has ended meanwhile
+        return "main.py" in " ".join(process.cmdline())
+    return False
 
 
 def run(root: Path, *options: str) -> subprocess.Popen[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-import tempfile
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
@@ -24,7 +23,7 @@ from grader.cluster.station import Station
 from grader.cluster.trust import security
 from grader.errors import InputError
 from grader.options import SPARE_MIB, processors
-from grader.sandbox.choose import Wish, lendable, on_worker
+from grader.sandbox.choose import WORKER_STATE, Wish, lendable, on_worker
 
 LOSSES = 0
 """How often a scheduler gives an execution whose worker was lost to another by itself: the grader
@@ -126,13 +125,13 @@ def work(
             security=trusted,
             plugins=(station,),
             memory_limit=0,  # executions have limits of their own
-            local_directory=scratch,
+            # The same for all, so that the next worker removes what a killed one has left there.
+            local_directory=str(WORKER_STATE / "worker"),
             **QUIET,
         )
         return server
 
-    with tempfile.TemporaryDirectory(prefix="grader-worker-") as scratch:
-        _serve(begin, console)
+    _serve(begin, console)
 
 
 def _serve(begin: Callable[[], Awaitable[Server]], console: Console) -> None:
