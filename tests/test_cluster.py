@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cluster_parts import PROCESS, Parts, guests, kill, lines, run
+from cluster_parts import PROCESS, Parts, free_port, guests, kill, lines, run
 from frames_of import FakeSandbox
 from small_course import SOLUTION, frames, make_course, write
 from sqlalchemy import select
@@ -96,7 +96,9 @@ def test_an_interrupt_stops_the_workers_and_keeps_what_is_finished(
     students = {f"s{n:02}": [*SOLUTION, f"x = {n}"] for n in range(2)}
     make_course(root, **students, s98=[SLEEP * 5], s99=[SLEEP * 5 + "#"])
     parts.scheduler()
-    workers = parts.workers(2, *PROCESS)
+    port = str(free_port())
+    workers = [*parts.workers(1, *PROCESS, "--port", port), *parts.workers(1, *PROCESS)]
+    assert f":{port}\n" in (parts.folder / "part-1.log").read_text()
     grading = run(root, "--cluster", parts.address, *parts.trust)
     said = list(lines(grading, r"\[2/4\]"))
     wait_until(lambda: all(map(guests, workers)))

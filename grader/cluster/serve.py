@@ -96,6 +96,8 @@ def work(
     station: Station,
     resources: dict[str, float],
     console: Console,
+    *,
+    port: int = 0,
 ) -> None:
     """Be a worker of the scheduler at an address, until SIGINT or SIGTERM.
 
@@ -105,6 +107,7 @@ def work(
         station: What executes.
         resources: What Dask may count on; see `Offer.resources`.
         console: Hears what the worker is.
+        port: Where the scheduler reaches it; 0 for any that is free.
 
     Raises:
         InputError: the address cannot be used.
@@ -120,6 +123,7 @@ def work(
             protocol=f"{at.scheme}://",
             # Without TLS nobody but this machine may reach its port either.
             host="127.0.0.1" if tls is None else None,
+            port=port,
             nthreads=int(resources["sandbox"]) + 1,  # one is free to answer what the worker is
             resources=resources,
             security=trusted,
