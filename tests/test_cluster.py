@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cluster_parts import PROCESS, Parts, free_port, guests, kill, lines, run
+from cluster_parts import HASTY, PROCESS, Parts, free_port, guests, kill, lines, run
 from frames_of import FakeSandbox
 from small_course import SOLUTION, frames, make_course, write
 from sqlalchemy import select
@@ -94,7 +94,7 @@ def test_an_interrupt_stops_the_workers_and_keeps_what_is_finished(
 ) -> None:
     root = tmp_path / "course"
     students = {f"s{n:02}": [*SOLUTION, f"x = {n}"] for n in range(2)}
-    make_course(root, **students, s98=[SLEEP * 5], s99=[SLEEP * 5 + "#"])
+    make_course(root, **students, s98=[SLEEP] * 5, s99=[SLEEP] * 6)
     parts.scheduler()
     port = str(free_port())
     workers = [*parts.workers(1, *PROCESS, "--port", port), *parts.workers(1, *PROCESS)]
@@ -113,6 +113,31 @@ def test_an_interrupt_stops_the_workers_and_keeps_what_is_finished(
     again.kill()  # nobody waits for the rest any more
     again.communicate()
     wait_until(lambda: not any(map(guests, workers)))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("lost", ["workers", "scheduler"])
+def test_without_anybody_to_execute_the_batch_stops_and_keeps_what_is_finished(
+    lost: str, parts: Parts, tmp_path: Path
+) -> None:
+    root = tmp_path / "course"
+    make_course(root, s01=[SLEEP, "1"], s02=[SLEEP, "2"])
+    parts.scheduler()
+    (worker,) = parts.workers(1, *PROCESS)
+    grading = run(root, "--cluster", parts.address, *parts.trust, program=HASTY)
+    said = list(lines(grading, r"\[1/2\]"))
+    wait_until(lambda: guests(worker))
+    kill(worker if lost == "workers" else parts.running[0], signal.SIGKILL)
+    said += lines(grading)
+    assert grading.wait() == 2, said
+    says = {
+        "scheduler": f"the scheduler at {parts.address} is gone",
+        "workers": f"no worker is left at {parts.address} with sandbox 1, MiB 1024: "
+        "start some and go on",
+    }
+    assert " ".join(said).endswith(says[lost]), said
+    assert [fault for _, fault in decided(root)] == [""]
+    wait_until(lambda: worker.poll() is not None)
 
 
 def wait_until(fact: Any, wall_s: float = 60) -> None:
