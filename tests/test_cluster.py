@@ -3,6 +3,7 @@
 import csv
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -13,7 +14,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cluster_parts import HASTY, PROCESS, Parts, free_port, guests, kill, lines, run
+from cluster_parts import (
+    GRADER,
+    HASTY,
+    PROCESS,
+    ROOT,
+    Parts,
+    environment,
+    free_port,
+    guests,
+    kill,
+    lines,
+    run,
+)
 from frames_of import FakeSandbox
 from small_course import SOLUTION, frames, make_course, write
 from sqlalchemy import select
@@ -169,6 +182,32 @@ def test_without_the_key_nobody_answers(parts: Parts, tmp_path: Path) -> None:
     grading = run(root, "--cluster", parts.address, *stranger.trust)
     assert list(lines(grading))[-1] == f"--cluster: no scheduler answers at {parts.address}"
     assert grading.wait() == 2
+
+
+def told(*command: str) -> tuple[int, str]:
+    ran = subprocess.run(
+        [*GRADER, *command], capture_output=True, text=True, cwd=ROOT, env=environment()
+    )
+    return ran.returncode, ran.stderr.splitlines()[-1]
+
+
+def test_an_address_that_cannot_be_used_is_said() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        code, says = told("cluster", "scheduler", f"tcp://127.0.0.1:{taken.getsockname()[1]}")
+    assert code == 2
+    assert says.startswith("the cluster cannot be joined: ")
+    assert "Address already in use" in says
+
+
+@pytest.mark.parametrize("option", ["--sandbox=docker", "--gpus=all", "--runtime=runsc"])
+def test_what_a_worker_decides_is_not_said_to_grader_run(option: str, tmp_path: Path) -> None:
+    make_course(tmp_path, s01=SOLUTION)
+    at = "tcp://127.0.0.1:1"
+    says = "--sandbox, --gpus and --runtime are said to `grader cluster worker`"
+    submissions = str(tmp_path / "submissions")
+    assert told("run", submissions, "--cluster", at, option) == (2, f"--cluster {at}: {says}")
 
 
 #: A worker of which a part was replaced, by the text that is put in.

@@ -117,6 +117,9 @@ def work(
     console.print(f"sandbox {station.sandbox.name} {station.sandbox.image}", highlight=False)
     console.print(f"offers {told}", highlight=False)
 
+    says = "if nothing follows, nobody answers there, or with another key"
+    console.print(f"joining {address}: {says}", highlight=False)
+
     async def begin() -> Server:
         server: Server = await DaskWorker(
             address,
@@ -144,8 +147,8 @@ def _serve(begin: Callable[[], Awaitable[Server]], console: Console) -> None:
     async def served() -> None:
         try:
             server = await begin()
-        except (OSError, TimeoutError) as error:
-            raise InputError(f"the cluster cannot be joined: {error}") from error
+        except (OSError, RuntimeError) as error:  # Dask wraps the first in the second
+            raise InputError(f"the cluster cannot be joined: {error.__cause__ or error}") from error
         stop = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
