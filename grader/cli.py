@@ -108,6 +108,9 @@ def run(
     if address is None:
         here = partial(local, wish, found.state)
         return running.run(found, assignments, here, console(), options)
+    if (sandbox, gpus, runtime) != ("auto", "none", None):
+        says = "--sandbox, --gpus and --runtime are said to `grader cluster worker`"
+        raise InputError(f"--cluster {address}: {says}")
     with cluster_installed():
         from grader.cluster.far import cluster as far
     return running.run(found, assignments, partial(far, address, tls), console(), options)

@@ -47,6 +47,11 @@ def scheduler(address: str, tls: Path | None) -> int:
 @click.option("--memory", type=click.IntRange(256), help="MiB for all of them; what is free.")
 @click.option("--gpus", default="none", show_default=True, help="all, none, or numbers: 0,1")
 @click.option("--runtime", help="Docker runtime, such as runsc for gVisor.")
+@click.option(
+    "--port",
+    type=click.IntRange(1, 65535),
+    help="Where the scheduler reaches this worker; any that is free.",
+)
 def worker(
     address: str,
     tls: Path | None,
@@ -57,6 +62,7 @@ def worker(
     memory: int | None,
     gpus: str,
     runtime: str | None,
+    port: int | None,
 ) -> int:
     """Be a worker of the scheduler at ADDRESS, until stopped.
 
@@ -67,5 +73,5 @@ def worker(
         from grader.cluster.serve import Offer, work
     wish = Wish(name=sandbox, gpus=gpus, runtime=runtime, trusted=trust_students)
     offer = Offer(wish=wish, given=given, jobs=jobs or 0, memory_mib=memory or 0)
-    work(address, tls, offer.station(console()), offer.resources(), console())
+    work(address, tls, offer.station(console()), offer.resources(), console(), port=port or 0)
     return 0

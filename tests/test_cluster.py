@@ -1,8 +1,9 @@
 """Submissions are executed on other machines as they are here, and no lost worker costs points."""
 
 import csv
-import json
+import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -13,14 +14,29 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cluster_parts import PROCESS, Parts, guests, kill, lines, run
+from cluster_parts import (
+    GRADER,
+    HASTY,
+    PROCESS,
+    ROOT,
+    Parts,
+    environment,
+    free_port,
+    guests,
+    kill,
+    lines,
+    run,
+)
 from frames_of import FakeSandbox
 from small_course import SOLUTION, frames, make_course, write
+from sqlalchemy import select
 
-from grader.cluster.far import FarSandbox, needs, room
+from grader.cluster.far import FarSandbox
 from grader.cluster.messages import Kind, Ran, Request, Worker, WorkerBug, failed, ran, read_reply
+from grader.cluster.room import needs, room
 from grader.cluster.station import Station
 from grader.cluster.trust import security
+from grader.database.tables import DECISIONS
 from grader.errors import InputError, ProtocolViolation, SandboxFault
 from grader.execute import execute
 from grader.frames import FrameReader
@@ -28,6 +44,7 @@ from grader.intake.folders import Handed
 from grader.known import folder_digest
 from grader.plan import Limits
 from grader.sandbox.base import Cause, Sandbox, Stopped
+from grader.store import Store
 from grader.symbolic import Symbolic
 
 STOPPED = Stopped(cause=Cause.EXITED, exit_code=0, wall_s=1.5, log_tail="ü")
@@ -44,9 +61,12 @@ def parts(tmp_path: Path) -> Iterator[Parts]:
         made.close()
 
 
-def journal(root: Path) -> list[dict[str, Any]]:
-    text = (root / ".grader" / "runs" / "hw.jsonl").read_text()
-    return [json.loads(line) for line in text.splitlines() if line]
+def decided(root: Path) -> list[tuple[str, str]]:
+    """Every decision that was ever noted: the student, and the fault if it was one."""
+    columns = (DECISIONS.c.student, DECISIONS.c.fault)
+    asked = select(*columns).where(DECISIONS.c.journal == "hw")
+    with Store(root / ".grader").database.reading() as connection:
+        return sorted((student, fault) for student, fault in connection.execute(asked))
 
 
 def totals(root: Path) -> dict[str, str]:
@@ -77,9 +97,7 @@ def test_of_three_workers_one_is_killed_and_every_submission_is_scored_once(
     assert f"cluster {parts.address}: 3 workers" in said
     assert any("retry" in line and "a worker was lost while it had this" in line for line in said)
     assert totals(root) == dict.fromkeys(students, "3")
-    entries = journal(root)
-    assert sorted(entry["student"] for entry in entries) == sorted(students), "decided once"
-    assert {entry["fault"] for entry in entries} == {""}
+    assert decided(root) == [(student, "") for student in sorted(students)], "decided once"
     assert len(list((root / ".grader" / "evidence").glob("*/record.json"))) == 1 + len(students)
 
 
@@ -88,10 +106,11 @@ def test_an_interrupt_stops_the_workers_and_keeps_what_is_finished(
     parts: Parts, tmp_path: Path
 ) -> None:
     root = tmp_path / "course"
-    students = {f"s{n:02}": [*SOLUTION, f"x = {n}"] for n in range(2)}
-    make_course(root, **students, s98=[SLEEP * 5], s99=[SLEEP * 5 + "#"])
+    make_course(root, **{f"s{n:02}": [SLEEP, SLEEP, f"x = {n}"] for n in range(4)})
     parts.scheduler()
-    workers = parts.workers(2, *PROCESS)
+    port = str(free_port())
+    workers = [*parts.workers(1, *PROCESS, "--port", port), *parts.workers(1, *PROCESS)]
+    assert f":{port}\n" in (parts.folder / "part-1.log").read_text()
     grading = run(root, "--cluster", parts.address, *parts.trust)
     said = list(lines(grading, r"\[2/4\]"))
     wait_until(lambda: all(map(guests, workers)))
@@ -100,12 +119,37 @@ def test_an_interrupt_stops_the_workers_and_keeps_what_is_finished(
     assert grading.wait() == 130, said
     assert said[-1] == "interrupted: what is finished is kept; the same command goes on"
     wait_until(lambda: not any(map(guests, workers)))
-    assert sorted(entry["student"] for entry in journal(root)) == ["s00", "s01"]
+    assert [fault for _, fault in decided(root)] == ["", ""]
     again = run(root, "--cluster", parts.address, *parts.trust)
     assert "hw: 2 to execute, 2 known from before" in list(lines(again, "known from before"))
     again.kill()  # nobody waits for the rest any more
     again.communicate()
     wait_until(lambda: not any(map(guests, workers)))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("lost", ["workers", "scheduler"])
+def test_without_anybody_to_execute_the_batch_stops_and_keeps_what_is_finished(
+    lost: str, parts: Parts, tmp_path: Path
+) -> None:
+    root = tmp_path / "course"
+    make_course(root, s01=[SLEEP, "1"], s02=[SLEEP, "2"])
+    parts.scheduler()
+    (worker,) = parts.workers(1, *PROCESS)
+    grading = run(root, "--cluster", parts.address, *parts.trust, program=HASTY)
+    said = list(lines(grading, r"\[1/2\]"))
+    wait_until(lambda: guests(worker))
+    kill(worker if lost == "workers" else parts.running[0], signal.SIGKILL)
+    said += lines(grading)
+    assert grading.wait() == 2, said
+    says = {
+        "scheduler": f"the scheduler at {parts.address} is gone",
+        "workers": f"no worker is left at {parts.address} with sandbox 1, MiB 1024: "
+        "start some and go on",
+    }
+    assert " ".join(said).endswith(says[lost]), said
+    assert [fault for _, fault in decided(root)] == [""]
+    wait_until(lambda: worker.poll() is not None)
 
 
 def wait_until(fact: Any, wall_s: float = 60) -> None:
@@ -139,39 +183,160 @@ def test_without_the_key_nobody_answers(parts: Parts, tmp_path: Path) -> None:
     assert grading.wait() == 2
 
 
-LIAR = """
+def told(*command: str) -> tuple[int, str]:
+    ran = subprocess.run(
+        [*GRADER, *command], capture_output=True, text=True, cwd=ROOT, env=environment()
+    )
+    return ran.returncode, ran.stderr.splitlines()[-1]
+
+
+def test_an_address_that_cannot_be_used_is_said() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        code, says = told("cluster", "scheduler", f"tcp://127.0.0.1:{taken.getsockname()[1]}")
+    assert code == 2
+    assert says.startswith("the cluster cannot be joined: ")
+    assert "Address already in use" in says
+
+
+@pytest.mark.parametrize("option", ["--sandbox=docker", "--gpus=all", "--runtime=runsc"])
+def test_what_a_worker_decides_is_not_said_to_grader_run(option: str, tmp_path: Path) -> None:
+    make_course(tmp_path, s01=SOLUTION)
+    at = "tcp://127.0.0.1:1"
+    says = "--sandbox, --gpus and --runtime are said to `grader cluster worker`"
+    submissions = str(tmp_path / "submissions")
+    assert told("run", submissions, "--cluster", at, option) == (2, f"--cluster {at}: {says}")
+
+
+#: A worker of which a part was replaced, by the text that is put in.
+OTHERWISE = """
+import os
 import sys
-from pathlib import Path
 import grader.cluster.station as station
+from distributed.protocol import Serialize
+from distributed.worker_state_machine import TaskErredMsg
+from grader.errors import InputError, SandboxFault
 from rich.console import Console
 from grader.cluster.serve import Offer, work
 from grader.sandbox.choose import Wish
 
-class Bomb:
+class Bomb(Exception):
     def __reduce__(self):
-        return (Path.touch, (Path(sys.argv[2]),))
+        elsewhere = f"__import__('os').getpid() == {os.getpid()} or open({sys.argv[2]!r}, 'w')"
+        return (eval, (elsewhere,))
 
-station.execute_box = lambda request, box: Bomb()
+def fails(*args, **more):
+    raise SandboxFault("its engine is ill")
+
+def refuses(*args, **more):
+    raise InputError("nobody gave me data/")
+
+def answers(request, box):
+    return Bomb()
+
+def raises(request, box):
+    raise Bomb
+
+def tells(message):
+    return whole(message) | {"exception": Serialize(Bomb())}
+
+whole = TaskErredMsg.to_dict
+
+{put_in}
 offer = Offer(wish=Wish(name="process", trusted=True), given=None, jobs=1, memory_mib=4096)
 work(sys.argv[1], None, offer.station(Console()), offer.resources(), Console())
 """
 
 
-@pytest.mark.slow
-def test_a_worker_that_was_taken_over_runs_nothing_here(tmp_path: Path) -> None:
-    root, made = tmp_path / "course", tmp_path / "made"
-    make_course(root, s01=SOLUTION)
-    parts = Parts(tmp_path, tls=False)
+@pytest.fixture
+def open_parts(tmp_path: Path) -> Iterator[Parts]:
+    made = Parts(tmp_path, tls=False)
     try:
-        parts.scheduler()
-        parts.start([sys.executable, "-c", LIAR, parts.address, str(made)])
-        grading = run(root, "--cluster", parts.address)
-        said = list(lines(grading))
-        assert grading.wait() == 1, said
+        made.scheduler()
+        yield made
     finally:
-        parts.close()
-    assert not made.exists()
+        made.close()
+
+
+def otherwise(parts: Parts, put_in: str) -> None:
+    program = OTHERWISE.replace("{put_in}", put_in)
+    parts.start([sys.executable, "-c", program, parts.address, str(parts.folder / "made")])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("does", ["answers", "raises"])
+def test_a_worker_that_was_taken_over_runs_nothing_here(
+    does: str, open_parts: Parts, tmp_path: Path
+) -> None:
+    root = tmp_path / "course"
+    make_course(root, s01=SOLUTION)
+    otherwise(open_parts, f"station.execute_box = {does}")
+    grading = run(root, "--cluster", open_parts.address)
+    said = list(lines(grading))
+    assert grading.wait() == 1, said
+    assert not (tmp_path / "made").exists()
     assert totals(root) == {"s01": ""}, "a fault of ours is no zero"
+
+
+@pytest.mark.slow
+def test_a_worker_that_makes_the_grader_deaf_stops_it(open_parts: Parts, tmp_path: Path) -> None:
+    root = tmp_path / "course"
+    make_course(root, s01=SOLUTION)
+    otherwise(open_parts, "station.execute_box = raises; TaskErredMsg.to_dict = tells")
+    grading = run(root, "--cluster", open_parts.address, program=HASTY)
+    said = list(lines(grading))
+    assert grading.wait() == 2, said
+    assert said[-1].endswith(
+        "nothing is heard any more: "
+        "something on the cluster sent a tblib.pickling_support.unpickle_exception: "
+        "a worker may have been taken over (docs/scaling.md)"
+    )
+    assert not (tmp_path / "made").exists()
+
+
+@pytest.mark.slow
+def test_a_worker_of_somebody_elses_is_none_of_ours(open_parts: Parts, tmp_path: Path) -> None:
+    root = tmp_path / "course"
+    make_course(root, s01=SOLUTION)
+    theirs = (sys.executable, "-m", "distributed.cli.dask_worker", open_parts.address)
+    worker = open_parts.start([*theirs, "--no-nanny", "--no-dashboard"], wait=False)
+    open_parts.wait_for(worker, "Registered to")
+    said = list(lines(grading := run(root, "--cluster", open_parts.address)))
+    assert grading.wait() == 2, said
+    assert said[-1].endswith("is no worker of the grader's: start it with `grader cluster worker`")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("does", "told"),
+    [("fails", "its engine is ill"), ("refuses", "nobody gave me data/")],
+)
+def test_what_one_worker_cannot_do_another_one_does(
+    does: str, told: str, open_parts: Parts, tmp_path: Path
+) -> None:
+    root = tmp_path / "course"
+    students = {f"s{n}": [*SOLUTION, f"x = {n}"] for n in range(6)}
+    make_course(root, **students)
+    otherwise(open_parts, f"station.Station._run = {does}")
+    open_parts.workers(1, *PROCESS)
+    grading = run(root, "--cluster", open_parts.address)
+    said = list(lines(grading))
+    assert grading.wait() == 1, said  # question 3 waits for a person
+    assert any("retry" in line and told in line for line in said), said
+    assert totals(root) == dict.fromkeys(students, "3")
+
+
+@pytest.mark.slow
+def test_what_no_worker_can_do_is_said_once(open_parts: Parts, tmp_path: Path) -> None:
+    root = tmp_path / "course"
+    make_course(root, s01=SOLUTION, s02=[*SOLUTION, "x = 1"])
+    for _ in range(2):
+        otherwise(open_parts, "station.Station._run = refuses")
+    grading = run(root, "--cluster", open_parts.address)
+    said = list(lines(grading))
+    assert grading.wait() == 2, said
+    assert re.fullmatch(r"tcp://127\.0\.0\.1:\d+: nobody gave me data/", said[-1])
 
 
 # --- what travels ---------------------------------------------------------------------------------
@@ -187,18 +352,21 @@ def test_what_a_worker_gets_names_no_student_and_holds_no_answer(tmp_path: Path)
     class Recording:
         worker = Worker(sandbox="fake", image="fake image", watch_memory=False)
 
-        def ask(self, request: Request, box: bytes) -> Ran:
+        def send(self, request: Request, box: bytes, but: str) -> bytes:
             sent.extend([request.written(), box])
             reader = FrameReader(box[:32], request.limits)
             told = FakeSandbox(frames(plan.probes, "n^2", 1))
             stopped = told.run(box, reader, limits=request.limits, data=None)
-            return read_reply(ran(stopped, bytes(reader.raw)), request.limits)
+            return ran(stopped, bytes(reader.raw))
+
+        def answer(self, future: bytes, limits: Limits, but: str) -> Ran:
+            return read_reply(future, limits)
 
     cluster: Any = Recording()
     (submission,) = Handed(tmp_path / "submissions" / "hw", "hw")
     run_there = execute(submission, plan, FarSandbox(cluster, plan), None)
     run_here = execute(submission, plan, FakeSandbox(frames(plan.probes, "n^2", 1)), None)
-    assert run_there.evidence == run_here.evidence
+    assert run_there.evidence() == run_here.evidence()
     travelled = b"".join(sent)
     assert b"x = 1" in travelled
     for secret in (b"canary", b"n*(n+1)", b"2 * x", b"squared", b"Because", b"Every pair"):

@@ -144,6 +144,12 @@ def test_the_parts_are_started_by_commands_that_there_are(
 def test_the_image_of_the_cluster_holds_no_rubric_and_no_reference() -> None:
     lines = (ROOT / "docker" / "grader.Dockerfile").read_text().splitlines()
     copied = [line.split()[1:-1] for line in lines if line.startswith("COPY")]
-    assert copied == [["pyproject.toml", "README.md", "LICENSE"], ["docker"], ["grader"]]
+    assert copied == [
+        ["docker/requirements.txt"],
+        ["pyproject.toml", "README.md", "LICENSE"],
+        ["docker"],
+        ["grader"],
+        ["--from=build", "/opt/grader"],
+    ]
     ignored = (ROOT / ".dockerignore").read_text().split()
     assert ignored == ["*", "!pyproject.toml", "!README.md", "!LICENSE", "!docker", "!grader"]

@@ -152,6 +152,22 @@ def test_out_of_memory_beside_others_concludes_nothing(tmp_path: Path) -> None:
     assert on(lent, guest, **share).ended  # nobody else was there
 
 
+@pytest.mark.parametrize("need", [{}, {"gpu_mib": 6000}], ids=["whole", "a part"])
+def test_out_of_memory_beside_a_program_of_somebody_else_concludes_nothing(
+    need: dict[str, int], tmp_path: Path
+) -> None:
+    lent = Lent(tmp_path / "gpus", 8000)
+    guest = raising("OutOfMemoryError", "")
+    lent.readings.used["GPU-0"] = [3000]
+    with pytest.raises(SandboxFault) as caught:
+        on(lent, guest, **need)
+    assert str(caught.value) == "GPU 0 (T4) ran out of memory while others used it, too"
+    assert on(lent, WORKS, **need).ended, "who had enough is not asked"
+    lent.readings.used["GPU-0"] = [100]
+    assert on(lent, guest, **need).ended, "the program has gone"
+    assert quarantined(lent.folder) == {}
+
+
 def test_a_guest_that_ends_without_a_last_receipt_makes_its_gpu_wait(lent: Lent) -> None:
     assert not on(lent, raising("AcceleratorError", "700", then="sys.exit(6)")).ended
     assert quarantined(lent.folder) == {}

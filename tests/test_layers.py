@@ -54,7 +54,7 @@ FLOORS = [
     {"judging"},
     {"grades", "grades.rows"},
     {"grades.store"},
-    {"cluster", "cluster.messages", "cluster.guard", "cluster.trust"},
+    {"cluster", "cluster.messages", "cluster.guard", "cluster.trust", "cluster.room"},
     {"cluster.station"},
     {"cluster.far"},
     {"report", "report.tables", "report.inert", "report.excerpts", "report.picture"}

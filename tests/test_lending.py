@@ -96,7 +96,7 @@ def test_whose_memory_is_kept_is_asked_when_the_last_one_has_ended(tmp_path: Pat
         with lent.gpus.lend(half):
             pass
         assert lent.said == []
-        assert lent.gpus.beside_others(first)
+        assert lent.gpus.crowded(first)
     assert [line[-57:] for line in lent.said] == [
         ": it keeps 800 MiB of memory after a submission has ended"
     ]

@@ -14,18 +14,18 @@ import uuid
 from collections.abc import Iterator
 from concurrent.futures import CancelledError
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import dask.config
 import distributed
-from distributed.scheduler import KilledWorker
 from rich.console import Console
 
 from grader.cluster.guard import guarded
 from grader.cluster.messages import Ran, Request, Worker, read_reply
+from grader.cluster.room import in_words, needs, room
 from grader.cluster.station import describe, execute_box
 from grader.cluster.trust import security
-from grader.errors import InputError, ProtocolViolation, SandboxFault
+from grader.errors import Fault, InputError, SandboxFault
 from grader.execute import Run, execute
 from grader.frames import FrameReader
 from grader.plan import Limits, Plan
@@ -35,18 +35,30 @@ from grader.submission import Submission
 CONNECT_S = 20
 EXAMINE_S = 60
 WITHOUT_WORKERS_S = 60.0
-"""How long a cluster may have no worker at all before the batch is stopped."""
+"""How long a cluster may have no worker with room before the batch is stopped."""
 
 
-def needs(limits: Limits) -> dict[str, float]:
-    """What an execution takes of a worker's resources: processors, memory in MiB, GPUs."""
-    told = {"sandbox": float(max(1, limits.threads)), "MiB": float(limits.memory_mib)}
-    return told | ({"GPU": 1.0} if limits.gpu else {})
+def _sent(future: distributed.Future[Any], wall_s: float) -> object:
+    """What a worker sent.
+
+    Raises:
+        TimeoutError: not yet.
+        CancelledError: nobody will.
+        SandboxFault: it was lost, or failed where our own code on it catches everything.
+    """
+    try:
+        return future.result(timeout=wall_s)
+    except Exception as error:  # of which kind is the word of whoever sent it
+        if future.status != "error":
+            raise
+        raise SandboxFault("a worker was lost while it had this") from error
 
 
-def room(has: dict[str, float], limits: Limits) -> int:
-    """How many executions fit a worker at a time."""
-    return min(int(has.get(name, 0) // amount) for name, amount in needs(limits).items())
+def _let_go(client: distributed.Client) -> None:
+    """Close a connection, even one on which nothing is heard any more."""
+    if client._handle_report_task and client._handle_report_task.done():
+        client._handle_report_task = None  # Dask would raise once more what ended it
+    client.close()
 
 
 class Cluster:
@@ -65,6 +77,7 @@ class Cluster:
         """
         self._client, self.address = client, address
         self._closing = threading.Event()
+        self._failed_on: dict[str, str] = {}  # addresses of workers, by the submission's digest
         self.workers = 0
         self.worker = self._examined()
 
@@ -86,8 +99,8 @@ class Cluster:
         """
         rooms = [room(has, limits) for has in self._resources().values()]
         if not sum(rooms):
-            needed = ", ".join(f"{name} {amount:g}" for name, amount in needs(limits).items())
-            raise InputError(f"--cluster {self.address}: no worker has what is needed: {needed}")
+            says = f"no worker has what is needed: {in_words(limits)}"
+            raise InputError(f"--cluster {self.address}: {says}")
         return sum(rooms) + sum(map(bool, rooms))
 
     def why_no_gpu(self, limits: Limits) -> str:
@@ -104,50 +117,101 @@ class Cluster:
         lib: Path | None,
         alone: bool = False,
     ) -> Run:
-        """See `Executor.execute`; the workers have folders of their own, known by their digests."""
-        return execute(submission, plan, FarSandbox(self, plan), None)
+        """See `Executor.execute`; the workers have folders of their own, known by their digests.
+
+        What failed on a worker runs elsewhere the second time, if there is an elsewhere: one sick
+        worker has always time, and would else be given every submission of the class. Likewise one
+        worker that must be mended stops the batch only if it is the only one.
+        """
+        there = FarSandbox(self, plan, but=self._failed_on.pop(submission.digest, ""))
+        try:
+            return execute(submission, plan, there, None, alone=alone)
+        except (Fault, InputError) as error:
+            at = "" if alone else self._sender(there.sent)
+            if not at or not self._with_room(plan.limits, but=at):
+                raise
+            self._failed_on[submission.digest] = at
+            raise SandboxFault(str(error)) from error
+        finally:
+            if there.sent:
+                there.sent.release()
 
     def close(self) -> None:
         """Let go of everything; workers stop what nobody waits for any more."""
         self._closing.set()
-        self._client.close()
+        _let_go(self._client)
 
-    def ask(self, request: Request, box: bytes) -> Ran:
-        """Have a worker run a box, and wait.
+    def send(self, request: Request, box: bytes, but: str = "") -> distributed.Future[Any]:
+        """Have a worker run a box.
 
-        Raises:
-            Fault: a worker met one, or was lost.
-            InputError: a worker refused, or there is none any more.
-            WorkerBug: see there.
+        Args:
+            request: What it needs beside the box.
+            box: What the guest reads.
+            but: Address of a worker that shall not, if another one has room.
         """
-        future: distributed.Future[Any] = self._client.submit(
+        others = self._with_room(request.limits, but) if but else []
+        return self._client.submit(
             execute_box,
             request.written(),
             box,
             key=f"execution-{uuid.uuid4().hex}",  # says nothing of whose it is
             pure=False,
             resources=needs(request.limits),
+            workers=others or None,
         )
-        try:
-            return read_reply(self._awaited(future), request.limits)
-        except KilledWorker as lost:
-            raise SandboxFault("a worker was lost while it had this") from lost
-        except CancelledError as gone:
-            if self._closing.is_set():
-                raise SandboxFault("the cluster was let go of") from gone
-            raise InputError(f"the scheduler at {self.address} is gone") from gone
-        finally:
-            future.release()
 
-    def _awaited(self, future: distributed.Future[Any]) -> object:
+    def answer(self, future: distributed.Future[Any], limits: Limits, but: str = "") -> Ran:
+        """Wait for what a worker says of a box that was sent with the same `limits` and `but`.
+
+        Raises:
+            Fault: a worker met one, or was lost.
+            InputError: a worker refused, or there is none any more.
+            WorkerBug: see there.
+        """
         without = 0
         while True:
             try:
-                return future.result(timeout=WITHOUT_WORKERS_S / 2)
+                return read_reply(_sent(future, WITHOUT_WORKERS_S / 2), limits)
             except TimeoutError:
-                without = 0 if self._resources() else without + 1
+                self._assert_heard()
+                without = 0 if self._with_room(limits, but) else without + 1
+            except CancelledError as gone:
+                if self._closing.is_set():
+                    raise SandboxFault("the cluster was let go of") from gone
+                raise InputError(f"the scheduler at {self.address} is gone") from gone
             if without == 2:
-                raise InputError(f"no worker is left at {self.address}: start some and go on")
+                self._say_who_is_left(limits)
+
+    def _assert_heard(self) -> None:
+        """Refuse to wait for words that would not be heard.
+
+        Raises:
+            InputError: something was sent that the guard refused, so that Dask listens no more.
+        """
+        listening = self._client._handle_report_task
+        if listening and listening.done() and not self._closing.is_set():
+            why = "" if listening.cancelled() else listening.exception()
+            says = "a worker may have been taken over (docs/scaling.md)"
+            raise InputError(f"--cluster {self.address}: nothing is heard any more: {why}: {says}")
+
+    def _say_who_is_left(self, limits: Limits) -> NoReturn:
+        if self._with_room(limits):
+            raise SandboxFault("no worker is left but the one on which this failed")
+        says = f"no worker is left at {self.address} with {in_words(limits)}"
+        raise InputError(f"{says}: start some and go on")
+
+    def _sender(self, future: distributed.Future[Any] | None) -> str:
+        """Address of the worker that answered; empty if none did."""
+        if future is None or future.status != "finished" or self._closing.is_set():
+            return ""
+        with contextlib.suppress(OSError):
+            return next((at for held in self._client.who_has([future]).values() for at in held), "")
+        return ""
+
+    def _with_room(self, limits: Limits, but: str = "") -> list[str]:
+        """Addresses of the workers that have room for an execution, but for one of them."""
+        has = self._resources()
+        return [at for at in has if at != but and room(has[at], limits)]
 
     def _resources(self) -> dict[str, dict[str, float]]:
         """What every worker has, by its address."""
@@ -164,8 +228,8 @@ class Cluster:
         self.workers, found = len(asked), dict[Worker, str]()
         for at, future in asked.items():
             try:
-                found.setdefault(Worker.read(future.result(timeout=EXAMINE_S)), at)
-            except (TimeoutError, KeyError, KilledWorker, ProtocolViolation) as error:
+                found.setdefault(Worker.read(_sent(future, EXAMINE_S)), at)
+            except (TimeoutError, Fault) as error:
                 says = f"{at} is no worker of the grader's: start it with `grader cluster worker`"
                 raise InputError(says) from error
         if not found:
@@ -181,9 +245,10 @@ class Cluster:
 class FarSandbox:
     """Whichever sandbox a worker has; a `grader.sandbox.base.Sandbox` for one plan."""
 
-    def __init__(self, cluster: Cluster, plan: Plan) -> None:
-        """All workers are alike, so it is known what it will be."""
-        self._cluster, self._plan = cluster, plan
+    def __init__(self, cluster: Cluster, plan: Plan, but: str = "") -> None:
+        """All workers are alike, so it is known what it will be; `but` is not to be it."""
+        self._cluster, self._plan, self._but = cluster, plan, but
+        self.sent: distributed.Future[Any] | None = None
         self.name, self.image = cluster.worker.sandbox, cluster.worker.image
         self.watch_memory = cluster.worker.watch_memory
 
@@ -204,7 +269,8 @@ class FarSandbox:
             lib=self._plan.lib_digest,
             limits=limits,
         )
-        ran = self._cluster.ask(request, box)
+        self.sent = self._cluster.send(request, box, self._but)
+        ran = self._cluster.answer(self.sent, limits, self._but)
         reader.feed(ran.raw)
         return ran.stopped
 
@@ -225,7 +291,8 @@ def cluster(address: str, tls: Path | None, console: Console) -> Iterator[Cluste
         InputError: nobody answers there, or it may not be trusted.
     """
     trusted = security(address, tls)
-    logging.getLogger("distributed").setLevel(logging.CRITICAL + 1)  # we say what matters
+    for name in ("distributed", "distributed.client"):
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)  # we say what matters
     quiet = {"distributed.admin.large-graph-warning-threshold": "1 GiB"}  # boxes hold weights
     with dask.config.set(quiet), guarded(), contextlib.ExitStack() as stack:
         try:
@@ -234,7 +301,7 @@ def cluster(address: str, tls: Path | None, console: Console) -> Iterator[Cluste
             )
         except OSError as error:
             raise InputError(f"--cluster: no scheduler answers at {address}") from error
-        stack.callback(client.close)
+        stack.callback(_let_go, client)
         found = Cluster(client, address)
         many = "s" if found.workers > 1 else ""
         console.print(f"cluster {address}: {found.workers} worker{many}", highlight=False)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-import tempfile
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
@@ -24,7 +23,7 @@ from grader.cluster.station import Station
 from grader.cluster.trust import security
 from grader.errors import InputError
 from grader.options import SPARE_MIB, processors
-from grader.sandbox.choose import Wish, lendable, on_worker
+from grader.sandbox.choose import WORKER_STATE, Wish, lendable, on_worker
 
 LOSSES = 0
 """How often a scheduler gives an execution whose worker was lost to another by itself: the grader
@@ -97,6 +96,8 @@ def work(
     station: Station,
     resources: dict[str, float],
     console: Console,
+    *,
+    port: int = 0,
 ) -> None:
     """Be a worker of the scheduler at an address, until SIGINT or SIGTERM.
 
@@ -106,6 +107,7 @@ def work(
         station: What executes.
         resources: What Dask may count on; see `Offer.resources`.
         console: Hears what the worker is.
+        port: Where the scheduler reaches it; 0 for any that is free.
 
     Raises:
         InputError: the address cannot be used.
@@ -115,24 +117,28 @@ def work(
     console.print(f"sandbox {station.sandbox.name} {station.sandbox.image}", highlight=False)
     console.print(f"offers {told}", highlight=False)
 
+    says = "if nothing follows, nobody answers there, or with another key"
+    console.print(f"joining {address}: {says}", highlight=False)
+
     async def begin() -> Server:
         server: Server = await DaskWorker(
             address,
             protocol=f"{at.scheme}://",
             # Without TLS nobody but this machine may reach its port either.
             host="127.0.0.1" if tls is None else None,
+            port=port,
             nthreads=int(resources["sandbox"]) + 1,  # one is free to answer what the worker is
             resources=resources,
             security=trusted,
             plugins=(station,),
             memory_limit=0,  # executions have limits of their own
-            local_directory=scratch,
+            # The same for all, so that the next worker removes what a killed one has left there.
+            local_directory=str(WORKER_STATE / "worker"),
             **QUIET,
         )
         return server
 
-    with tempfile.TemporaryDirectory(prefix="grader-worker-") as scratch:
-        _serve(begin, console)
+    _serve(begin, console)
 
 
 def _serve(begin: Callable[[], Awaitable[Server]], console: Console) -> None:
@@ -141,8 +147,8 @@ def _serve(begin: Callable[[], Awaitable[Server]], console: Console) -> None:
     async def served() -> None:
         try:
             server = await begin()
-        except (OSError, TimeoutError) as error:
-            raise InputError(f"the cluster cannot be joined: {error}") from error
+        except (OSError, RuntimeError) as error:  # Dask wraps the first in the second
+            raise InputError(f"the cluster cannot be joined: {error.__cause__ or error}") from error
         stop = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)

@@ -132,9 +132,9 @@ class Station(WorkerPlugin):
         folder = self._given / slug / name
         if not folder.is_dir():
             raise InputError(f"expected {folder}, found none: {mend}")
-        found = self._digest(folder)
-        if found != digest:
-            self._digest.cache_clear()  # it may be mended while the worker runs
+        if self._digest(folder) != digest:
+            self._digest.cache_clear()  # it may have been mended while the worker runs
+        if (found := self._digest(folder)) != digest:
             says = f"expected {folder} with the digest {digest[:12]}, found {found[:12]}"
             raise InputError(f"{says}: {mend}")
         return folder
@@ -148,6 +148,8 @@ def execute_box(request: bytes, box: bytes) -> bytes:
 
 def describe() -> bytes:
     """What the worker is, as Dask calls it there."""
+    if NAME not in distributed.get_worker().plugins:
+        return b"{}\n"  # which is no worker of ours
     sandbox = _station().sandbox
     told = Worker(sandbox=sandbox.name, image=sandbox.image, watch_memory=sandbox.watch_memory)
     return told.written()

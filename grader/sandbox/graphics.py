@@ -66,5 +66,5 @@ def _assert_sound(gpus: Gpus, loan: Loan, reader: FrameReader) -> None:
         loan.suspect = True
         raise SandboxFault(f"{loan.device} failed under the submission: {why}")
     loan.suspect = not reader.ended
-    if gpus.beside_others(loan) and any(one.of_gpu_memory for one in raised):
+    if gpus.crowded(loan) and any(one.of_gpu_memory for one in raised):
         raise SandboxFault(f"{loan.device} ran out of memory while others used it, too")

@@ -21,6 +21,8 @@ GRACE_S = 10.0
 LOOK_S = 0.2
 SLACK_MIB = 64
 """Memory that a driver may keep for itself once a GPU has been used; our own judgement."""
+FOREIGN_MIB = 256
+"""From so much on, what is missing of a promise is held by other programs; our own judgement."""
 
 
 class Meter(Protocol):
@@ -40,6 +42,7 @@ class Loan:
     """A GPU in the hands of one submission."""
 
     device: Device
+    need: Need
     ticket: int
     suspect: bool = False
     """Set by the borrower: something went wrong that may be the GPU's doing."""
@@ -102,10 +105,17 @@ class Gpus:
         finally:
             self._take_back(loan)
 
-    def beside_others(self, loan: Loan) -> bool:
-        """Whether somebody else used the GPU at any moment of this loan."""
+    def crowded(self, loan: Loan) -> bool:
+        """Whether others may have had memory that was promised to this loan.
+
+        Either submissions that share the GPU, at any moment of it; or programs that we know nothing
+        of, if they came after we first looked at the GPU and before it was lent.
+        """
+        left_mib = loan.device.memory_mib - self._before[loan.device.id].used_mib
+        promised_mib = loan.need.memory_mib or loan.device.free_mib
         with self._changed:
-            return self._slots.beside_others(loan.ticket)
+            beside = self._slots.beside_others(loan.ticket)
+        return beside or promised_mib - left_mib > FOREIGN_MIB
 
     def failure(self, loan: Loan) -> str:
         """What went wrong with a GPU while it was lent, as it says itself; empty if nothing."""
@@ -141,7 +151,7 @@ class Gpus:
                 self._changed.notify_all()
                 raise
             self._changed.notify_all()  # whoever is first in line now may fit as well
-        loan = Loan(device, ticket)
+        loan = Loan(device, need, ticket)
         try:
             self._note_before(device)
         except SandboxFault as error:  # it has stopped answering since it was listed
