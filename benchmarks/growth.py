@@ -14,7 +14,7 @@ from typing import Any
 
 import click
 import matplotlib as mpl
-import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 
@@ -158,9 +158,9 @@ def space_mib(folder: Path) -> float:
 
 def draw(found: Sequence[Took], path: Path) -> None:
     """Draw processor time, memory and space by number of students."""
-    mpl.use("Agg")
     mpl.rcParams["svg.fonttype"] = "none"
-    figure, (time, memory, space) = plt.subplots(1, 3, figsize=(11, 3.4), layout="constrained")
+    figure = Figure(figsize=(11, 3.4), layout="constrained")
+    time, memory, space = figure.subplots(1, 3)
     for action in ACTIONS:
         mine = [took for took in found if took.action == action]
         counts = [took.students for took in mine]
