@@ -23,7 +23,7 @@ FAULT = 3
 def main(disk: Path, scratch: Path) -> None:
     mount = ["mount", "-t", "tmpfs", "-o", DISK, "none", str(disk)]
     subprocess.run(mount, check=True)
-    trial = Trial(disk, "process", students=2, scratch=scratch)
+    trial = Trial(disk, "process", scratch, students=2)
     codes = [run_with_little_room(trial, disk / "ballast") for _ in range(TIMES)]
     trial.is_whole()
     assert set(codes) <= {*FINISHED, FAULT}, codes

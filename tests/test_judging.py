@@ -34,6 +34,7 @@ from small_course import (
 
 from grader.assignment import Assignment
 from grader.batch import Batch, Silent
+from grader.child import Child, needed_environment
 from grader.course import Course
 from grader.errors import Fault
 from grader.executor import Local
@@ -332,8 +333,18 @@ def test_what_is_raised_while_scores_are_taken_is_what_is_heard_of(
             assert next(scores).student == "s0"
             raise OSError("the disk is full")  # while threads still wait for what they asked
 
+    start = time.monotonic()
     with pytest.raises(OSError, match="the disk is full"):
         fail()
+    assert time.monotonic() - start < 60
+
+
+def test_whoever_asks_a_dead_process_again_need_not_wait() -> None:
+    child = Child("this", environment=needed_environment())  # prints a poem and ends
+    while child.hear(60):
+        pass
+    assert child.hear(60) == ""
+    assert child.stop() == 0
 
 
 def test_nobody_waits_for_scores_that_nobody_takes(tmp_path: Path, symbolic: Symbolic) -> None:

@@ -12,7 +12,9 @@ import random
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -53,15 +55,14 @@ class Trial:
         self,
         root: Path,
         sandbox: str,
+        scratch: Path,
         students: int = 4,
-        scratch: Path | None = None,
         database: str = "",
     ) -> None:
         self.database = database
         self.chance = random.Random(SEED)  # noqa: S311 - no secret
         print(f"GRADER_SEED={SEED}")  # noqa: T201 - pytest shows it if the test fails
-        self.scratch = scratch or root / "scratch"
-        self.scratch.mkdir(parents=True)
+        self.scratch = scratch
         self.runs: set[str] = set()
         """Ids of runs in containers; others may run on the same engine."""
         self.course: Course = make_course(root / "c", **dict(list(SAMPLES.items())[:students]))
@@ -173,11 +174,18 @@ class Trial:
         return any(value.startswith(str(self.scratch)) for value in told)
 
 
+@pytest.fixture
+def scratch() -> Iterator[Path]:
+    """A folder for temporary files whose path is short, as names of sockets must fit."""
+    with tempfile.TemporaryDirectory(prefix="g-") as name:
+        yield Path(name)
+
+
 @pytest.mark.timeout(3600)
 def test_after_graders_were_killed_a_plain_run_makes_all_whole(
-    tmp_path: Path, database_url: str
+    tmp_path: Path, scratch: Path, database_url: str
 ) -> None:
-    trial = Trial(tmp_path, "process", database=database_url)
+    trial = Trial(tmp_path, "process", scratch, database=database_url)
     for _ in range(KILLS):
         trial.kill_one()
     trial.is_whole()
@@ -187,10 +195,10 @@ def test_after_graders_were_killed_a_plain_run_makes_all_whole(
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("sandbox", ["docker", "docker-warm"])
 def test_after_graders_with_containers_were_killed_no_container_is_left(
-    sandbox: str, tmp_path: Path, opened: Opener
+    sandbox: str, tmp_path: Path, scratch: Path, opened: Opener
 ) -> None:
     opened(sandbox)
-    trial = Trial(tmp_path, sandbox, students=2)
+    trial = Trial(tmp_path, sandbox, scratch, students=2)
     client = connect()
     try:
         for _ in range(2):

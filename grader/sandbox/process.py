@@ -23,7 +23,7 @@ from pathlib import Path
 
 import psutil
 
-from grader.errors import SandboxFault
+from grader.errors import InputError, SandboxFault
 from grader.frames import FrameReader
 from grader.locks import locked
 from grader.plan import Limits
@@ -36,6 +36,8 @@ from grader.sandbox.pipes import converse
 COMMAND = (sys.executable, *environment.GUEST_FLAGS, str(environment.GUEST_ON_HOST))
 #: Start of the name of a run's folder, and the file in it that is locked while the run goes on.
 FOLDER, OWNER = "grader-", "owner"
+LONGEST_TEMPORARY = 107 - len("/grader-12345678/tmp/k12345678/k-5")
+"""Bytes of the temporary folder's path: a socket's may have 107 on Linux, see unix(7)."""
 NEW_GROUP_ON_WINDOWS = 0x200  # subprocess.CREATE_NEW_PROCESS_GROUP, which only Windows has
 NEEDED_ON_WINDOWS = ("SYSTEMROOT", "WINDIR", "COMSPEC", "PATHEXT", "NUMBER_OF_PROCESSORS")
 
@@ -59,7 +61,17 @@ class ProcessSandbox:
     watch_memory = True
 
     def __init__(self, *, command: tuple[str, ...] = COMMAND, gpus: Gpus | None = None) -> None:
-        """Nothing is started before the first run; what killed graders left is removed."""
+        """Nothing is started before the first run; what killed graders left is removed.
+
+        Raises:
+            InputError: the path of the temporary folder is too long.
+        """
+        temporary = tempfile.gettempdir()
+        if sys.platform == "linux" and len(os.fsencode(temporary)) > LONGEST_TEMPORARY:
+            raise InputError(
+                f"TMPDIR: expected a folder whose path has at most {LONGEST_TEMPORARY} bytes, as "
+                f"sockets below it can have no longer name; found {temporary}"
+            )
         remove_leftovers()
         self.command, self._gpus = command, gpus
         # What ran without isolation is not evidence for a sandbox that isolates.

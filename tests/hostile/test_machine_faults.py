@@ -113,7 +113,7 @@ def why_no_full_disk() -> str:
 @pytest.mark.threat("RE-04", "RE-06", "RX-04", where="grader")
 @pytest.mark.parametrize(
     ("full", "code"),
-    [(".grader/evidence", NEEDS_PERSON), (".grader/sql", OUR_BUG), ("reports", OUR_BUG)],
+    [(".grader/evidence", OUR_BUG), (".grader/sql", OUR_BUG), ("reports", OUR_BUG)],
 )
 def test_a_full_disk_gives_no_score_until_a_plain_run(
     full: str, code: int, course: Path, monkeypatch: pytest.MonkeyPatch
