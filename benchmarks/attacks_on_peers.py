@@ -150,9 +150,13 @@ def table(kept: Kept, versions: str) -> str:
 def ours() -> dict[str, str]:
     """What became of each entry in our containers, by the table that `scripts/attacks` wrote."""
     found: dict[str, str] = {}
-    for (entry, place), (_, *reasons) in read(OURS.read_text()).items():
-        if place == "docker":
-            found[entry] = f"succeeded: {' '.join(reasons)}" if reasons else "resisted"
+    for (entry, place), (shown, *reasons) in read(OURS.read_text()).items():
+        if place == "docker" and reasons:
+            held = [count for count in shown.split(", ") if count.isdecimal()]
+            others = f" (not in {held[0]} other ways)" if held else ""
+            found[entry] = f"succeeded{others}: {' '.join(reasons)}"
+        elif place == "docker":
+            found[entry] = "resisted"
     return found
 
 

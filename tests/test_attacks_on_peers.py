@@ -171,6 +171,7 @@ def test_an_answer_that_an_attack_replaced_is_not_counted_as_lost() -> None:
 
 def test_what_only_the_container_would_answer_is_not_applicable() -> None:
     assert no_sense(ATTACKS["sockets of every other family"])
+    assert no_sense(ATTACKS["limits set on the harness"])
     assert not no_sense(ATTACKS[NAME])
 
 
