@@ -142,17 +142,22 @@ def table(kept: Kept, versions: str) -> str:
         ran = [result.succeeded for result in results.values() if result.succeeded is not None]
         due = sum(not no_sense(one) for one in ATTACKS.values())
         counts.append(f"{package}: {len(ran)} of {due} attacks ran and {sum(ran)} succeeded.")
-    lines = rows(found, {entry: str(about["name"]) for entry, about in names.items()}, ours())
+    called = {entry: str(about["name"]) for entry, about in names.items()}
+    lines = rows(found, called, ours(OURS.read_text()))
     head = HEAD.format(versions=versions, count=" ".join(counts), reading=READING)
     return head + "\n".join(lines) + "\n"
 
 
-def ours() -> dict[str, str]:
+def ours(published: str) -> dict[str, str]:
     """What became of each entry in our containers, by the table that `scripts/attacks` wrote."""
     found: dict[str, str] = {}
-    for (entry, place), (_, *reasons) in read(OURS.read_text()).items():
-        if place == "docker":
-            found[entry] = f"succeeded: {' '.join(reasons)}" if reasons else "resisted"
+    for (entry, place), (shown, *reasons) in read(published).items():
+        if place == "docker" and reasons:
+            held = [count for count in shown.split(", ") if count.isdecimal()]
+            others = f" (not in {held[0]} other ways)" if held else ""
+            found[entry] = f"succeeded{others}: {' '.join(reasons)}"
+        elif place == "docker":
+            found[entry] = "resisted"
     return found
 
 

@@ -63,10 +63,11 @@ def test_a_table_is_not_written_if_something_was_not_tried(why: str, tmp_path: P
     assert made.says == [f"{path} was not written, as not all was tried: a test"]
 
 
-def test_what_another_sandbox_shows_better_may_be_left_out(tmp_path: Path) -> None:
+def test_what_names_system_calls_of_x86_may_be_left_out_elsewhere(tmp_path: Path) -> None:
     path = tmp_path / "attacks.md"
     made = table(write=path)
-    skipped = report(passed=False, reason="Skipped: Docker is there, which shows more")
+    reason = "Skipped: its numbers of system calls are those of x86-64"
+    skipped = report(passed=False, reason=reason)
     made.count("TP-12", "grader", RESISTED, skipped)
     assert ends(made) is OK
     assert f"2 of {len(catalogue())} entries were tried." in path.read_text()

@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 import torch
+from attack_table import Row, render
 from hostile.attack import ATTACKS, Host, find_attacks
 from hostile.course import RIGHT, SLUG, WRONG
 from small_course import notebook
 
+from benchmarks.attacks_on_peers import ours
 from benchmarks.peers.course import NEIGHBOUR, QUESTIONS, files_of, otter_tests, source
 from benchmarks.peers.verdict import ATTACKER, NEIGHBOUR_ID, Result, judged, kept_of, no_sense, rows
 
@@ -171,6 +173,7 @@ def test_an_answer_that_an_attack_replaced_is_not_counted_as_lost() -> None:
 
 def test_what_only_the_container_would_answer_is_not_applicable() -> None:
     assert no_sense(ATTACKS["sockets of every other family"])
+    assert no_sense(ATTACKS["limits set on the harness"])
     assert not no_sense(ATTACKS[NAME])
 
 
@@ -187,6 +190,20 @@ def test_a_row_counts_the_ways_and_gives_one_reason() -> None:
         "| RS-01 | Objects | succeeded (1 of 2 ways): it earns 1 of 6 points, its answers 0"
         " | not applicable: no reason | resisted |",
     ]
+
+
+def test_our_own_column_is_what_the_published_table_says() -> None:
+    rows: dict[str, Row] = {"RS-01": Row(), "RS-16": Row(), "RX-03": Row(), "XS-01": Row()}
+    rows["RS-01"].resisted["docker"] = 3
+    rows["RS-16"].resisted["docker"] = 2
+    rows["RS-16"].succeeded["docker"].append("names are not enough")
+    rows["RX-03"].succeeded["docker"].append("nobody counts")
+    rows["XS-01"].resisted["process"] = 1
+    assert ours(render(rows)) == {
+        "RS-01": "resisted",
+        "RS-16": "succeeded (not in 2 other ways): names are not enough.",
+        "RX-03": "succeeded: nobody counts.",
+    }
 
 
 def test_the_neighbour_is_honest_and_needs_no_torch() -> None:
