@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import signal
 import sqlite3
+import subprocess
+import sys
 import threading
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from postgres import Server
 from sqlalchemy import func, insert, inspect, select
@@ -128,10 +133,56 @@ def test_what_is_only_read_can_write_nothing_on_a_server(
         connection.execute(insert(DECISIONS), decision())
 
 
-def test_sqlite_leaves_one_file_that_a_network_file_system_bears(tmp_path: Path) -> None:
+def journal_of(folder: Path) -> str:
+    with closing(sqlite3.connect(folder / "grader.db")) as connection:
+        return str(connection.execute("PRAGMA journal_mode").fetchone()[0])
+
+
+def test_sqlite_writes_ahead_and_leaves_one_file(tmp_path: Path) -> None:
     with Database(tmp_path).writing() as connection:
-        journal = connection.exec_driver_sql("PRAGMA journal_mode").scalar_one()
-        assert journal == "delete"
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar_one() == "wal"
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar_one() == 2  # FULL
+    assert [path.name for path in tmp_path.iterdir()] == ["grader.db"]
+
+
+def test_sqlite_needs_no_shared_memory_on_a_network_file_system(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "course").mkdir()
+    with Database(tmp_path / "course").writing():
+        pass
+    assert journal_of(tmp_path / "course") == "wal"
+
+    # The same course, now reached through NFS. No file server is at hand: the mount is made up.
+    opening._server.cache_clear()
+    part = psutil.disk_partitions()[0]
+    mounts = [part, part._replace(mountpoint=str(tmp_path), fstype="nfs4")]
+    monkeypatch.setattr(psutil, "disk_partitions", lambda **_: mounts)
+    with Database(tmp_path / "course").writing() as connection:
+        connection.execute(insert(DECISIONS), decision())
+    opening._server.cache_clear()
+    assert journal_of(tmp_path / "course") == "delete"
+
+
+def test_a_log_that_a_killed_grader_left_is_read(tmp_path: Path) -> None:
+    writes = """
+import os, signal, sys
+from pathlib import Path
+from sqlalchemy import insert
+from grader.database.opening import Database
+from grader.database.tables import DECISIONS
+database = Database(Path(sys.argv[1]))
+with database.reading():
+    with database.writing() as connection:
+        blank = dict.fromkeys(("submission", "key", "plan", "fault", "at"), "")
+        connection.execute(insert(DECISIONS), {"journal": "hw", "student": "s01", **blank})
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    killed = subprocess.run([sys.executable, "-c", writes, str(tmp_path)], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert (tmp_path / "grader.db-wal").stat().st_size > 0
+    with Database(tmp_path).reading() as connection:
+        assert list(connection.scalars(select(DECISIONS.c.student))) == ["s01"]
     assert [path.name for path in tmp_path.iterdir()] == ["grader.db"]
 
 

@@ -1,9 +1,8 @@
 """Transactions on a course's database: SQLite in `.grader/grader.db`, or a server by its URL.
 
-SQLite keeps its rollback journal rather than a write-ahead log: the log needs memory that all
-programs share, which a network file system does not have, and a course's folder often lies on one
-that looks local to its file server. What is written is small (a line for each submission that was
-executed, one transaction for each scoring), so that a log would save nothing that is felt.
+SQLite keeps a write-ahead log, so that who reads and who writes need not wait for each other. The
+log needs memory that all programs share, which a network file system does not have: a database on
+one keeps the rollback journal (https://www.sqlite.org/wal.html, section 1).
 
 Whoever writes first takes the one lock for writing and holds it for a moment: of two graders, two
 imports of grades, the second sees what the first did.
@@ -11,14 +10,16 @@ imports of grades, the second sees what the first did.
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import psutil
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
@@ -35,6 +36,8 @@ AWAY_S = 60.0
 #: Of the lock for writing in PostgreSQL, which knows it by a number.
 LOCK = 0x67726164
 FILE = "grader.db"
+#: How the types of file systems begin that other machines may have mounted too.
+SHARED = ("nfs", "cifs", "smb", "9p", "afs", "ceph", "lustre", "gpfs", "beegfs", "gluster", "fuse.")
 #: What of a URL's options says where a database is.
 PLACE = ("host", "port", "options")
 DRIVERS = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg"}
@@ -184,11 +187,25 @@ def _server(url: URL, *, reading: bool) -> _Server:
     return _Server(engine)
 
 
+def _file_system(path: Path) -> str:
+    """The type of the file system that a file lies on, or is going to; empty if it is not known."""
+    folder = path.resolve().parent
+    mounts = {Path(part.mountpoint): part.fstype for part in psutil.disk_partitions(all=True)}
+    return next((mounts[place] for place in (folder, *folder.parents) if place in mounts), "")
+
+
 def _begin_sqlite(engine: Engine, *, reading: bool) -> None:
+    is_shared = _file_system(Path(engine.url.database or "")).startswith(SHARED)
+    journal = "delete" if is_shared else "wal"
+
     @event.listens_for(engine, "connect")
     def _connect(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # else the driver begins by itself, and later
         connection.execute(f"PRAGMA busy_timeout = {WAIT_MS}")
+        if connection.execute("PRAGMA journal_mode").fetchone() != (journal,):
+            # Somebody else is at it: the file remembers the journal, so the next one may change it.
+            with suppress(sqlite3.OperationalError):
+                connection.execute(f"PRAGMA journal_mode = {journal}")
 
     @event.listens_for(engine, "begin")
     def _start(connection: Connection) -> None:
