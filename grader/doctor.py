@@ -17,12 +17,9 @@ import requests
 from docker.errors import DockerException
 
 from grader.errors import GraderError, InputError
-from grader.evidence import CellStatus
-from grader.execute import execute
 from grader.gpus import Device
-from grader.plan import Limits, Plan, Probe
+from grader.plan import Limits
 from grader.sandbox import bubblewrap, engine
-from grader.sandbox.base import Sandbox
 from grader.sandbox.bubblewrap import BubblewrapSandbox
 from grader.sandbox.docker import DockerSandbox
 from grader.sandbox.hardening import Engine, has_known_hole, read_engine
@@ -30,9 +27,8 @@ from grader.sandbox.image import Built, built_image
 from grader.sandbox.lending import chosen, quarantined
 from grader.sandbox.nvml import Nvml
 from grader.sandbox.warm import WarmDockerSandbox
-from grader.submission import Cell, CellKind, Submission
+from grader.trials import MEMORY, TRIALS, limits_that_break
 
-LIMITS = Limits(cell_s=30, total_s=90, memory_mib=1024, scratch_mib=32, processes=100)
 LEAST_DISK_GIB = 5
 
 
@@ -53,64 +49,6 @@ class Check:
     says: str
     do: str = ""
     """What would mend it, as something that a person can do."""
-
-
-#: Limits that a notebook tries to pass, by the sentence that is true when they hold. Each sets the
-#: variable `holds`.
-TRIALS = {
-    "no network": """
-import socket
-holds = True
-for address in ("127.0.0.1", "169.254.169.254", "1.1.1.1"):
-    try:
-        socket.create_connection((address, 80), timeout=0.5)
-        holds = False
-    except ConnectionRefusedError:
-        holds = holds and address == "127.0.0.1"
-    except OSError:
-        pass
-""",
-    "files read-only": """
-import os
-holds = not any(os.access(folder, os.W_OK) for folder in ("/", "/usr", "/etc", "/dev", "/var/tmp"))
-""",
-    "processes limited": """
-import os, signal, time
-children, holds = [], False
-try:
-    while len(children) < 150:
-        child = os.fork()
-        if child == 0:
-            time.sleep(20)
-            os._exit(0)
-        children.append(child)
-except OSError:
-    holds = True
-for child in children:
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
-""",
-    "scratch space limited": """
-import os
-holds = False
-try:
-    with open("fill", "wb") as file:
-        for _ in range(64):
-            file.write(bytes(1 << 20))
-            file.flush()
-except OSError:
-    holds = True
-os.unlink("fill")
-""",
-}
-MEMORY = "memory limited"
-BALLOON = """
-import time
-kept = []
-for _ in range(64):
-    kept.append(bytearray(b"x") * (32 << 20))
-    time.sleep(0.02)
-"""
 
 
 def examine(state: Path) -> Iterator[Check]:
@@ -136,30 +74,6 @@ def examine(state: Path) -> Iterator[Check]:
             says="no sandbox here holds student code",
             do="mend docker or bubblewrap above; `--sandbox process` isolates nothing",
         )
-
-
-def limits_that_break(sandbox: Sandbox, limits: Limits = LIMITS) -> list[str]:
-    """Run a notebook that tries to pass its limits; returns those that did not hold.
-
-    Raises:
-        SandboxFault: the sandbox does not work at all.
-    """
-    sources = [f"{source}\nlimit_{n} = holds" for n, source in enumerate(TRIALS.values())]
-    cells = tuple(Cell(CellKind.CODE, source) for source in [*sources, BALLOON])
-    probes = tuple(
-        Probe(id=name, request={"op": "capture", "name": f"limit_{n}"}, time_s=10)
-        for n, name in enumerate(TRIALS)
-    )
-    evidence = execute(
-        Submission(student="doctor", assignment="doctor", cells=cells),
-        Plan(assignment="doctor", limits=limits, probes=probes, seed=1, image=sandbox.image),
-        sandbox,
-        None,
-    ).evidence()
-    broken = [name for name in TRIALS if evidence.observed(name).value is not True]
-    last = evidence.cells[-1] if evidence.cells else None
-    held = last is not None and (last.index, last.status) == (len(TRIALS), CellStatus.MEMORY)
-    return broken if held else [*broken, MEMORY]
 
 
 def _software() -> Check:

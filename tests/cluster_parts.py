@@ -23,7 +23,7 @@ HASTY = (
     sys.executable,
     "-c",
     "import grader.cluster.far as far; far.WITHOUT_WORKERS_S = 4.0\n"
-    "from grader.cli import main; main()",
+    "from grader.__main__ import main; main()",
 )
 START_S = 90
 

@@ -36,7 +36,7 @@ def test_help_teaches_without_waiting_for_torch(tmp_path: Path) -> None:
     assert done.returncode == 0
     assert "grader verify nyu_hw4" in done.stdout
     assert "Exit codes: 0 all scored; 1 some need a person" in done.stdout
-    loaded = "import sys, grader.cli; sys.exit('torch' in sys.modules)"
+    loaded = "import sys, grader.__main__; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", loaded]).returncode == 0
 
 
@@ -274,7 +274,7 @@ def test_an_interrupt_keeps_what_is_finished_and_says_how_to_go_on(tmp_path: Pat
 def test_a_bug_that_cannot_be_written_down_is_shown(tmp_path: Path) -> None:
     gone = tmp_path / "gone"
     gone.mkdir()
-    program = f"import os, shutil; shutil.rmtree({str(gone)!r}); import grader.cli as cli; "
+    program = f"import os, shutil; shutil.rmtree({str(gone)!r}); import grader.__main__ as cli; "
     program += "import sys; sys.argv = ['grader', 'status']; cli.main()"
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=gone, capture_output=True, text=True, check=False

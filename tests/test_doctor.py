@@ -11,7 +11,6 @@ from boxes import Opener
 from gpus_of import device
 
 from grader.doctor import (
-    LIMITS,
     Check,
     State,
     engine_check,
@@ -19,11 +18,11 @@ from grader.doctor import (
     gpu_check,
     hardening_check,
     image_check,
-    limits_that_break,
 )
 from grader.sandbox.base import Sandbox
 from grader.sandbox.hardening import has_known_hole, read_engine
 from grader.sandbox.image import Base, Built
+from grader.trials import LIMITS, limits_that_break
 
 VERSION: dict[str, Any] = {
     "Version": "29.0.1",

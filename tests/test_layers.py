@@ -58,7 +58,7 @@ FLOORS = [
     {"cluster.station"},
     {"cluster.far"},
     {"report", "report.tables", "report.inert", "report.excerpts", "report.picture"}
-    | {"batch", "release"},
+    | {"batch", "release", "trials"},
     {"report.beside", "report.markup", "report.statistics"},
     {"report.pictures", "report.charts"},
     {"report.drawing"},

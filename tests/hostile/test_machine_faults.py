@@ -222,7 +222,7 @@ def start_grader(course: Path, wire: Wire, sandbox: str) -> subprocess.Popen[byt
     program = (
         "import grader.sandbox.docker as docker\n"
         f"docker.GRACE_S = {OVERDUE_S} - (120 + 25 + 10)\n"  # the limits of the course
-        "from grader.cli import main\n"
+        "from grader.__main__ import main\n"
         "main()\n"
     )
     return subprocess.Popen(
