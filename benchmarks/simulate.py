@@ -98,6 +98,9 @@ class Watch:
     def explained(self, reasons: Mapping[str, int]) -> None:
         """Nothing."""
 
+    def awaited(self, count: int) -> None:
+        """Nothing."""
+
     def began(self, student: str) -> None:
         """Nothing."""
 

@@ -27,6 +27,9 @@ from grader.store import Entry, Store, key_of
 from grader.submission import Submission, Ticket
 from grader.verdict import Score
 
+#: Seconds between two looks at whether another grader is done.
+BUSY_S = 0.5
+
 
 class Listener(Protocol):
     """Hears what happens in a batch; called from several threads."""
@@ -40,6 +43,10 @@ class Listener(Protocol):
 
     def explained(self, reasons: Mapping[str, int]) -> None:
         """Why submissions are executed, and how many for each reason; called once, after that."""
+        ...
+
+    def awaited(self, count: int) -> None:
+        """Another grader is executing so many of them, which this one now waits for."""
         ...
 
     def began(self, student: str) -> None:
@@ -107,13 +114,11 @@ class Batch:
         self.listener.planned(new, known, alike=new - len(todo))
         self.listener.explained(self._reasons(todo))
         with ThreadPoolExecutor(self.jobs, thread_name_prefix="grader") as pool:
-            futures: dict[Future[str], tuple[str, list[Ticket]]] = {}
             try:
-                for key, same in todo.items():
-                    futures[pool.submit(self._one, key, same[0].student)] = (key, same)
-                for future in as_completed(futures):
-                    key, same = futures[future]
-                    self._settle(future, key, same)
+                left = self._go_through(todo, pool, wait=False)
+                if left:
+                    self.listener.awaited(sum(map(len, left.values())))
+                    self._go_through(left, pool, wait=True)
             except (
                 BaseException
             ):  # Ctrl-C, what staff must mend, a full disk: it concerns everybody
@@ -122,6 +127,20 @@ class Batch:
                 with suppress(Fault):  # what stopped the batch is what matters
                     self.executor.close()
                 raise
+
+    def _go_through(
+        self, todo: Mapping[str, list[Ticket]], pool: ThreadPoolExecutor, *, wait: bool
+    ) -> dict[str, list[Ticket]]:
+        """Execute; return what another grader is executing, unless this waits for it."""
+        futures = {pool.submit(self._alone, key, todo[key][0].student, wait): key for key in todo}
+        left = {}
+        for future in as_completed(futures):
+            key = futures[future]
+            if not future.exception() and future.result() is None:
+                left[key] = todo[key]
+            else:
+                self._settle(future, key, todo[key])
+        return left
 
     def _reasons(self, todo: Mapping[str, Sequence[Ticket]]) -> Mapping[str, int]:
         """Why submissions are executed, the most frequent reason first."""
@@ -135,6 +154,20 @@ class Batch:
             before = record.under if record else None
             found[why_executed(ticket, entry, before, now)] += 1
         return dict(found.most_common())
+
+    def _alone(self, key: str, student: str, wait: bool) -> str | None:
+        """As `_one`, while no other grader executes the same; None if one does and we do not wait.
+
+        Who waits looks twice a second: a lock that one could sleep on would not let go for Ctrl-C.
+        """
+        while not self._stop.is_set():
+            with self.store.claimed(key) as ours:
+                if ours:
+                    return self._one(key, student)
+            if not wait:
+                return None
+            self._stop.wait(BUSY_S)
+        raise Fault("stopped while another grader executed it")
 
     def _one(self, key: str, student: str) -> str:
         """Execute one submission until it is decided; return the ending, raise the last fault."""
@@ -171,9 +204,9 @@ class Batch:
     def _journal(self) -> str:
         return self.journal or self.assignment.slug
 
-    def _settle(self, future: Future[str], key: str, same: Sequence[Ticket]) -> None:
+    def _settle(self, future: Future[str | None], key: str, same: Sequence[Ticket]) -> None:
         try:
-            ending, fault = future.result(), ""
+            ending, fault = future.result() or "", ""
         except (InputError, StoreFault):
             raise
         except Fault as error:
@@ -208,6 +241,9 @@ class Silent:
         """Nothing."""
 
     def explained(self, reasons: Mapping[str, int]) -> None:
+        """Nothing."""
+
+    def awaited(self, count: int) -> None:
         """Nothing."""
 
     def began(self, student: str) -> None:

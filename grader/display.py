@@ -84,6 +84,11 @@ class Display:
             self._progress.start()
             self._task = self._progress.add_task(self.title, total=self.total, running="")
 
+    def awaited(self, count: int) -> None:
+        """Say who is waited for."""
+        says = f"  {count} of them are being executed by another grader: waiting for it"
+        self.console.print(says, highlight=False)
+
     def __exit__(
         self,
         kind: type[BaseException] | None,

@@ -42,6 +42,24 @@ def locked(path: Path, *, shared: bool = False, wait: bool = True) -> Iterator[b
         yield take(file, shared=shared, wait=wait)
 
 
+def claim(path: Path) -> TextIOWrapper | None:
+    """Open a file that says that somebody is at work there; None while somebody else is.
+
+    Whoever has it removes it before closing it. Where nothing is ever locked, everybody gets it.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    while True:
+        file = path.open("a")
+        if _is_held(file):
+            file.close()
+            return None
+        if _is_at(file, path):
+            return file
+        file.close()
+
+
 def open_alone(path: Path) -> TextIOWrapper:
     """Open a file for writing, empty, while nobody else writes one of this name; waits for them.
 
@@ -88,6 +106,21 @@ def atomically(path: Path) -> Iterator[TextIO]:
                 raise
     except OSError as error:
         raise StoreFault(f"{path} cannot be written: {error}") from error
+
+
+def _is_held(file: TextIOWrapper) -> bool:
+    """Lock an open file until it is closed; whether somebody else certainly has it locked."""
+    if sys.platform == "win32":
+        return False
+    import fcntl  # not on Windows
+
+    try:
+        fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def _private(path: str, flags: int) -> int:

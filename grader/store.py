@@ -15,8 +15,8 @@ import hashlib
 import shutil
 import tempfile
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,7 +29,7 @@ from grader.errors import StoreFault
 from grader.evidence import Evidence
 from grader.execute import Run, conclude
 from grader.frames import FrameReader
-from grader.locks import locked
+from grader.locks import claim, locked
 from grader.plan import Limits, Plan
 from grader.record import Record
 from grader.submission import Submission
@@ -43,8 +43,10 @@ TRIES = 5
 STALE_S = 3600
 #: Fewer students than that are looked up by name.
 FEW = 100
-#: Start of the names of folders that are being written.
-NEW = ".new-"
+#: Start of the names of folders with evidence that gives way to another.
+EARLIER = "earlier-"
+#: Starts of the names of folders that are being written, and of files that say what is executed.
+NEW, CLAIM = ".new-", ".claim-"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,18 +145,43 @@ class Store:
 
     def _put(self, whole: Path, key: str, *, anew: bool) -> None:
         """Move finished evidence to its place; an earlier run there gives way, or is kept."""
-        folder = self._folder(key)
+        folder, gives_way = self._folder(key), anew
         for number in range(TRIES):  # another grader may put its own there at any moment
-            if not anew and self.has(key):
-                return
-            with suppress(FileNotFoundError):
-                folder.rename(whole.parent / f"earlier-{number}")
+            if gives_way:
+                with suppress(FileNotFoundError):
+                    folder.rename(whole.parent / f"{EARLIER}{number}-{key}")
             try:
                 whole.rename(folder)
                 return
             except OSError as error:
                 if error.errno not in TAKEN or number + 1 == TRIES:
                     raise
+            if not anew and self.has(key):
+                return
+            gives_way = True  # what is there is damaged
+
+    @contextmanager
+    def claimed(self, key: str) -> Iterator[bool]:
+        """Be the only one of all graders who executes for a key; False while another does.
+
+        Raises:
+            StoreFault: nothing can be written there.
+        """
+        path = self.root / "evidence" / f"{CLAIM}{key}"
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            file = claim(path)
+        except OSError as error:
+            raise StoreFault(f"evidence cannot be written to {path.parent}: {error}") from error
+        if file is None:
+            yield False
+            return
+        with file:
+            try:
+                yield True
+            finally:
+                with suppress(OSError):
+                    path.unlink()
 
     def load(self, key: str) -> Kept:
         """Read evidence back.
@@ -215,7 +242,18 @@ class Store:
             for left in evidence.glob(f"{NEW}*"):
                 with suppress(OSError):
                     if alone or time.time() - left.stat().st_mtime > STALE_S:
+                        self._put_back(left)
                         shutil.rmtree(left, ignore_errors=True)
+            for left in evidence.glob(f"{CLAIM}*"):
+                with suppress(OSError), self.claimed(left.name.removeprefix(CLAIM)):
+                    pass
+
+    def _put_back(self, left: Path) -> None:
+        """Put evidence back that had given way when its grader was killed."""
+        for earlier in left.glob(f"{EARLIER}*"):
+            folder = self._folder(earlier.name.rpartition("-")[2])
+            if not folder.exists():
+                earlier.rename(folder)
 
     @property
     def _writing(self) -> Path:

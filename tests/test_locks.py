@@ -7,10 +7,12 @@ import subprocess
 import sys
 import tempfile
 import threading
+from io import TextIOWrapper
 from pathlib import Path
 
 import pytest
 
+import grader.locks as locks
 from grader.course import Course
 from grader.errors import StoreFault
 from grader.locks import atomically, locked, open_alone
@@ -142,6 +144,38 @@ def test_of_many_first_runs_all_read_the_same_secret(tmp_path: Path) -> None:
     assert len(set(found)) == 1
     assert [path.name for path in (tmp_path / ".grader").iterdir()] == ["secret"]
     assert (tmp_path / ".grader" / "secret").stat().st_mode & 0o077 == 0
+
+
+def test_a_claim_is_for_one_and_ends_with_who_has_it(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    with store.claimed("key") as ours, store.claimed("key") as again, store.claimed("b") as other:
+        assert (ours, again, other) == (True, False, True)
+    claims = "from grader.store import Store\nmine = Store(here).claimed('key')\nmine.__enter__()"
+    other_grader = at_work(claims, tmp_path)
+    with store.claimed("key") as ours:
+        assert not ours
+    store.clean()
+    assert len(list((tmp_path / "evidence").iterdir())) == 1
+    kill(other_grader)
+    store.clean()
+    assert list((tmp_path / "evidence").iterdir()) == []
+
+
+def test_a_claim_whose_file_was_removed_before_it_was_locked_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, held = tmp_path / "claim", locks._is_held
+    removals = iter([path.unlink])
+
+    def late(file: TextIOWrapper) -> bool:
+        next(removals, lambda: None)()
+        return held(file)
+
+    monkeypatch.setattr(locks, "_is_held", late)
+    file = locks.claim(path)
+    assert file
+    assert os.path.samestat(os.fstat(file.fileno()), path.stat())
+    file.close()
 
 
 def test_half_written_evidence_is_removed_once_nobody_writes(tmp_path: Path) -> None:

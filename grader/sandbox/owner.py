@@ -12,7 +12,7 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-from grader.locks import locked, take
+from grader.locks import claim, locked
 
 
 class Owner:
@@ -21,12 +21,16 @@ class Owner:
     def __init__(self, run: str) -> None:
         """Take it.
 
+        Another grader's start may remove the file before it is locked; then it is made again.
+
         Raises:
             OSError: there is no place for the file.
         """
         self._path = _path(run)
-        self._file = self._path.open("x", encoding="ascii")
-        take(self._file)
+        file = claim(self._path)
+        if file is None:
+            raise OSError(f"{self._path} is another's")
+        self._file = file
 
     def close(self) -> None:
         """Let go of it, now that the run has left nothing behind."""
