@@ -383,13 +383,16 @@ def test_a_store_that_takes_nothing_stops_the_batch(tmp_path: Path, symbolic: Sy
     many = {f"s{number:02}": [f"x = {number}"] for number in range(9)}
     bench = Bench(tmp_path, symbolic, **many)
 
-    class Damaging(FakeSandbox):
+    class TakingAway(FakeSandbox):
         def run(self, box: bytes, reader: Any, **more: Any) -> Any:
-            (bench.course.state / "grader.db").write_bytes(b"no database any more" * 100)
+            database = bench.course.state / "grader.db"
+            if database.is_file():
+                database.rename(tmp_path / "taken away")
+                database.mkdir()
             time.sleep(0.05)
             return super().run(box, reader, **more)
 
-    sandbox = Damaging(bench.right())
+    sandbox = TakingAway(bench.right())
     with pytest.raises(StoreFault, match=r"grader\.db cannot be used: "):
         bench.run(sandbox)
     assert 0 < sandbox.count < 9
