@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -22,7 +23,7 @@ import grader.database.opening as opening
 import grader.database.steps as steps
 from grader.database.opening import Database
 from grader.database.steps import STEPS, Step
-from grader.database.tables import DECISIONS, META, SCORES, SCORINGS
+from grader.database.tables import COURSE, DECISIONS, META, SCORES, SCORINGS
 from grader.errors import InputError, StoreFault
 from grader.grades.store import open_grades
 from grader.store import Entry, Store
@@ -170,7 +171,7 @@ import os, signal, sys
 from pathlib import Path
 from sqlalchemy import insert
 from grader.database.opening import Database
-from grader.database.tables import DECISIONS
+from grader.database.tables import COURSE, DECISIONS
 database = Database(Path(sys.argv[1]))
 with database.reading():
     with database.writing() as connection:
@@ -334,7 +335,8 @@ def all_of(store: Store) -> dict[str, list[tuple[Any, ...]]]:
     """Everything in a database, by table."""
     (store.root / "database").unlink(missing_ok=True)
     with store.database.reading() as connection:
-        asked = {t.name: select(t).order_by(*t.primary_key) for t in META.sorted_tables}
+        tables = [table for table in META.sorted_tables if table is not COURSE]
+        asked = {table.name: select(table).order_by(*table.primary_key) for table in tables}
         return {name: [tuple(row) for row in connection.execute(of)] for name, of in asked.items()}
 
 
@@ -353,6 +355,39 @@ def test_a_course_moves_to_a_server_with_all_that_it_has(
     assert all_of(there) == all_of(here)
     there.note("hw", Entry(student="s10", submission="x", key="y"))
     assert "s10" in there.entries("hw")
+
+
+def test_no_course_comes_into_the_database_of_another(
+    tmp_path: Path, postgres_server: Server
+) -> None:
+    there = postgres_server.new()
+    ours, theirs = Store(tmp_path / "ours", there), Store(tmp_path / "theirs", there)
+    ours.note("hw", Entry(student="s01", submission="x"))
+    Store(tmp_path / "theirs").note("hw", Entry(student="s02", submission="y"))
+    says = "expected a database of this course's own, found another course's in postgresql"
+    for asked in (
+        lambda: theirs.entries("hw"),
+        lambda: theirs.note("hw", Entry(student="s03", submission="z")),
+    ):
+        with pytest.raises(InputError, match=says):
+            asked()
+    assert set(ours.entries("hw")) == {"s01"}
+    # Nor has the other course lost anything, or become bound to a database that is not its own.
+    assert set(Store(tmp_path / "theirs").entries("hw")) == {"s02"}
+    # A copy of the course's folder is the same course.
+    shutil.copytree(tmp_path / "ours", tmp_path / "copy")
+    assert set(Store(tmp_path / "copy", there).entries("hw")) == {"s01"}
+
+
+def test_a_database_whose_first_transaction_failed_is_claimed_by_the_next(
+    tmp_path: Path, database_url: str
+) -> None:
+    database = Database(tmp_path, database_url or f"sqlite:///{tmp_path}/there.db")
+    with pytest.raises(ZeroDivisionError), database.writing():
+        raise ZeroDivisionError
+    with database.writing() as connection:
+        (found,) = connection.scalars(select(COURSE.c.id))
+    assert (tmp_path / "course").read_text().strip() == found
 
 
 def test_a_course_that_moved_is_not_begun_anew_by_whoever_forgets_where(

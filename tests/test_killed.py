@@ -43,7 +43,7 @@ KILLS = int(os.environ.get("GRADER_KILLS", "5"))
 SEED = int(os.environ.get("GRADER_SEED", "0")) or random.SystemRandom().randrange(1 << 32)
 #: What there may be in `.grader/`.
 KNOWN = {"evidence", "evidence.lock", "known.sqlite", "secret", "written"}
-KNOWN |= {"grader.db", "database"}
+KNOWN |= {"grader.db", "database", "course"}
 OPENING = ["x = 1", *SOLUTION[1:]]
 SAMPLES = {"s01": SOLUTION, "s02": WRONG, "s03": OPENING, "s04": SOLUTION}
 

@@ -28,7 +28,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.pool import NullPool
 
-from grader.database.tables import DECISIONS, EXPECTED, GRADES, META, VERSION
+from grader.database.tables import COURSE, DECISIONS, EXPECTED, GRADES, META, VERSION
 from grader.errors import InputError
 
 #: Fields of a line of a journal.
@@ -64,7 +64,7 @@ def _copy_whole(path: Path, connection: Connection) -> None:
             says = f"expected version {here} before it moves, found {there}"
             raise InputError(f"{path}: {says}: bring it up to date by grader status")
         for table in META.sorted_tables:
-            if table is not VERSION:
+            if table not in (VERSION, COURSE):
                 _copy(table, old, connection)
 
 

@@ -25,6 +25,7 @@ from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from grader.database.earlier import take_over
+from grader.database.identity import claim, is_claimed
 from grader.database.steps import STEPS, bring_up_to_date, version_of
 from grader.errors import InputError, StoreFault
 from grader.locks import atomically
@@ -64,7 +65,10 @@ class Database:
             StoreFault: it cannot be read or written.
         """
         with self._transaction(reading=False) as connection:
-            if version_of(connection) < len(STEPS) and bring_up_to_date(connection):
+            new = version_of(connection) < len(STEPS) and bring_up_to_date(connection)
+            if self._is_elsewhere:
+                claim(connection, self.state, self._shown)
+            if new:
                 take_over(connection, self.state, FILE if self._is_elsewhere else "")
             yield connection
         if self._is_elsewhere and not self._noted:
@@ -89,7 +93,9 @@ class Database:
         if not self._is_elsewhere and not (self.state / FILE).is_file():
             return False
         with self._transaction(reading=True) as connection:
-            return version_of(connection) == len(STEPS)
+            if version_of(connection) < len(STEPS):
+                return False
+            return not self._is_elsewhere or is_claimed(connection, self.state, self._shown)
 
     @contextmanager
     def _transaction(self, *, reading: bool) -> Iterator[Connection]:

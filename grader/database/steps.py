@@ -61,6 +61,7 @@ FIRST = Step(
             "scoring" INTEGER NOT NULL REFERENCES scorings, "student" TEXT NOT NULL,
             "submission" TEXT NOT NULL, "evidence" TEXT NOT NULL, "status" TEXT NOT NULL,
             "total" DOUBLE PRECISION, "score" TEXT NOT NULL, PRIMARY KEY (scoring, student))""",
+        """CREATE TABLE course ("id" TEXT PRIMARY KEY)""",
     ),
     sqlite=(
         """CREATE TRIGGER grades_stay BEFORE UPDATE ON grades

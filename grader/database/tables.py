@@ -5,6 +5,7 @@
     expected   what the last scoring left to people, which an import is checked against
     scorings   when scores were made, under which rubric and reference
     scores     a student's score, kept with the first scoring in which it was so
+    course     whose all this is, where several courses could come to it
     version    one number: how many of `STEPS` the database has been through
 
 Grades are only ever added, which triggers see to. Points that people gave are kept as the text of
@@ -91,3 +92,4 @@ SCORES = Table(
     *_texts("score"),
 )
 VERSION = Table("version", META, Column("number", Integer, nullable=False))
+COURSE = Table("course", META, Column("id", Text, primary_key=True))
