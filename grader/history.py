@@ -86,6 +86,8 @@ class History:
         """Read nothing yet."""
         self._database, self._assignment = database, assignment
         self._new: list[Scored] = []
+        self.gone: set[str] = set()
+        """Who had a score in the scoring before and, since `keep`, has none."""
 
     def passing(self, scores: Iterable[Score], evidence: Mapping[str, str]) -> Iterator[Score]:
         """Hand scores on, and remember them until `keep`.
@@ -122,8 +124,8 @@ class History:
             before = self._last(connection)
             known = _texts(connection, self._assignment)
             now = {one.student: _fields(one) for one in self._new}
-            gone = {name for name, told in known.items() if told["score"]} - set(now)
-            now |= {name: _fields(Scored(student=name)) for name in gone}
+            self.gone = {name for name, told in known.items() if told["score"]} - set(now)
+            now |= {name: _fields(Scored(student=name)) for name in self.gone}
             new = [told for name, told in now.items() if known.get(name) != told]
             if not new and before and before.basis == basis:
                 return before, None

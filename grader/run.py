@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Any
@@ -234,6 +234,7 @@ def _report(
         says = "written.csv was filled in since it was written; it is kept as"
         console.print(f"[yellow]{says}[/] {desk.kept}: grader grades import", highlight=False)
     summary(console, f"{assignment.slug}: {assignment.rubric.title}", lines)
+    _say_who_is_gone(history.gone.difference(handed.students), handed, console)
     _renamed([line.student for line in lines], console)
     if before and scoring:
         told = changed_in_words(history, before, scoring)
@@ -264,6 +265,15 @@ def _report(
     if waiting:
         console.print(f"{waiting} of {len(lines)} students need a person", highlight=False)
     return NEEDS_PERSON if waiting or left_out else ALL_SCORED
+
+
+def _say_who_is_gone(gone: Set[str], handed: Handed, console: Console) -> None:
+    """A folder with some of the class, such as who was late, is taken for the whole class."""
+    if gone:
+        names = ", ".join(map(shown, sorted(gone)[:5])) + (" …" if len(gone) > 5 else "")
+        says = f"{len(gone)} students of the scoring before have no folder in {handed.folder}"
+        do = "reports and current scores are of those who have one; --student picks some of a class"
+        console.print(f"[yellow]{shown(says)}[/]: {names}: {do}", highlight=False)
 
 
 def _renamed(students: Sequence[str], console: Console) -> None:

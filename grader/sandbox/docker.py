@@ -14,7 +14,7 @@ import contextlib
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from grader.sandbox.base import Cause, Stopped
 from grader.sandbox.engine import (
     ENGINE_ERRORS,
     Attached,
+    answers_again,
     connect,
     translated,
     unreadable,
@@ -44,6 +45,8 @@ from grader.sandbox.seccomp import profile_text
 PYTHON = "/opt/grader/bin/python"
 COMMAND = (PYTHON, *environment.GUEST_FLAGS, environment.GUEST)
 RUN_LABEL, DEADLINE_LABEL = "grader.run", "grader.deadline"
+AWAY_S = 120.0
+"""How long an engine that answered before may be away; starting it anew takes a few seconds."""
 GRACE_S = 60.0
 """How long past its last possible moment a container may stay before anybody's start removes it."""
 
@@ -121,7 +124,8 @@ class DockerSandbox:
             finally:
                 self._remove_quietly(container)
 
-        return run_on_gpu(self._gpus, limits, reader, attempt)
+        with self._engine_there():
+            return run_on_gpu(self._gpus, limits, reader, attempt)
 
     def reap(self) -> int:
         """Remove containers of earlier runs that nobody waits for any more; returns how many.
@@ -147,12 +151,29 @@ class DockerSandbox:
             self._closed = True
         if self._gpus:
             self._gpus.close()
+        left = True
         with contextlib.suppress(*ENGINE_ERRORS):
             ours = {"label": f"{RUN_LABEL}={self._run_id}"}
             for found in self._api.containers(all=True, filters=ours):
                 self._remove_quietly(found["Id"])
-        self._owner.close()
+            left = bool(self._api.containers(all=True, filters=ours))
+        self._owner.close(left=left)
         self._client.close()
+
+    @contextlib.contextmanager
+    def _engine_there(self) -> Iterator[None]:
+        """Let no fault out while the engine is away: it would be everybody's, one by one.
+
+        Raises:
+            InputError: the engine does not come back.
+        """
+        try:
+            yield
+        except SandboxFault as fault:
+            if not answers_again(self._client, AWAY_S, lambda: self._closed):
+                says = f"the engine has not answered for {AWAY_S:.0f} s ({fault})"
+                raise InputError(f"{says}: start it; the same command goes on") from fault
+            raise
 
     @property
     def _api(self) -> Any:

@@ -8,7 +8,8 @@ import selectors
 import socket
 import stat
 import struct
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +93,27 @@ def translated(what: str) -> Iterator[None]:
 def _sentence(error: Exception) -> str:
     said = str(getattr(error, "explanation", None) or error).strip().rstrip(".")
     return said if len(said) <= 300 else said[:300] + "…"
+
+
+def answers_again(
+    client: docker.DockerClient, wall_s: float, is_enough: Callable[[], bool]
+) -> bool:
+    """Whether an engine answers, now or in a while; True as well once nobody wants to know.
+
+    Args:
+        client: A connection to it.
+        wall_s: How long it may take, in seconds.
+        is_enough: Says that nobody waits any more.
+    """
+    end = time.monotonic() + wall_s
+    while not is_enough():
+        with contextlib.suppress(*ENGINE_ERRORS):
+            client.ping()
+            return True
+        if time.monotonic() > end:
+            return False
+        time.sleep(1)
+    return True
 
 
 class Attached:

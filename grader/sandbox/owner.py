@@ -32,9 +32,10 @@ class Owner:
             raise OSError(f"{self._path} is another's")
         self._file = file
 
-    def close(self) -> None:
-        """Let go of it, now that the run has left nothing behind."""
-        self._path.unlink(missing_ok=True)
+    def close(self, *, left: bool = False) -> None:
+        """Let go of it; if the run has left something behind, so that others see it is nobody's."""
+        if not left:
+            self._path.unlink(missing_ok=True)
         self._file.close()
 
 

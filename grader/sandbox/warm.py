@@ -128,11 +128,12 @@ class WarmDockerSandbox(DockerSandbox):
             raise InputError("no warm worker gets a GPU: use --sandbox docker")
         begun = reader.started = time.monotonic()
         course = {environment.DATA: data, environment.LIB: lib}
-        worker = self._hire(self._request(limits, course, None))
-        try:
-            return self._serve(worker, box, reader, begun)
-        finally:
-            self._let_go(worker)
+        with self._engine_there():
+            worker = self._hire(self._request(limits, course, None))
+            try:
+                return self._serve(worker, box, reader, begun)
+            finally:
+                self._let_go(worker)
 
     def close(self) -> None:
         """See `DockerSandbox.close`."""

@@ -27,6 +27,7 @@ from small_course import notebook, write
 
 from grader.batch import Batch, Silent, score_all
 from grader.course import Course
+from grader.errors import InputError
 from grader.executor import Local
 from grader.intake.folders import Handed
 from grader.sandbox import docker, engine
@@ -190,22 +191,58 @@ def test_a_stream_that_pauses_costs_nothing(name: str, grading: Grading, wire: W
         assert (grading.retries, wire.breaks[0].times) == ([], 0)
 
 
+@pytest.fixture
+def unclosed() -> Iterator[None]:
+    """The SDK leaves a socket to the collector where it is refused."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        yield
+        gc.collect()
+
+
 @pytest.mark.docker
 @pytest.mark.slow
 @in_containers
 @pytest.mark.threat("RE-04")
-def test_an_engine_that_goes_away_and_comes_back_costs_at_most_a_plain_run(
+@pytest.mark.usefixtures("unclosed")
+def test_an_engine_that_is_started_anew_is_waited_for(
     name: str, grading: Grading, wire: Wire
 ) -> None:
+    def restart() -> None:
+        wire.down()
+        threading.Timer(3, wire.up).start()
+
+    with closing(open_sandbox(name)) as sandbox:
+        wire.breaks.append(Break(where=ATTACH, after=1500, then=restart))
+        is_right(grading.run(sandbox))
+        assert len(grading.retries) == 1
+
+
+@pytest.mark.docker
+@pytest.mark.slow
+@in_containers
+@pytest.mark.threat("RE-04")
+@pytest.mark.usefixtures("unclosed")
+def test_an_engine_that_stays_away_stops_the_batch_and_costs_a_plain_run(
+    name: str,
+    tmp_path: Path,
+    symbolic: Symbolic,
+    wire: Wire,
+    client: sdk.DockerClient,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    grading = Grading(tmp_path, symbolic)
+    monkeypatch.setattr(docker, "AWAY_S", 2.0)
     with closing(open_sandbox(name)) as sandbox:
         wire.breaks.append(Break(where=ATTACH, after=1500, then=wire.down))
-        with warnings.catch_warnings():  # the SDK leaves a socket to the collector if refused
-            warnings.simplefilter("ignore", ResourceWarning)
-            score = grading.run(sandbox)
-            gc.collect()
-        waits_for_a_person(score)
-        wire.up()
+        with pytest.raises(InputError, match=r"^the engine has not answered for 2 s \("):
+            grading.run(sandbox)
+    wire.up()
+    assert wire.containers[0] in [found.id for found in client.containers.list(all=True)]
+    with closing(open_sandbox(name)) as sandbox:
+        assert wire.containers[0] not in [found.id for found in client.containers.list(all=True)]
         is_right(grading.run(sandbox))
+    assert grading.retries == []
 
 
 @pytest.mark.docker
