@@ -138,7 +138,9 @@ def shown(text: str) -> str:
 
 def summary(console: Console, title: str, lines: Sequence[Line]) -> None:
     """Print the table at the end of a run."""
-    if len(lines) <= ROWS_SHOWN:
+    if not lines:
+        console.print(f"[bold]{shown(title)}[/]: nobody has a score yet", highlight=False)
+    elif len(lines) <= ROWS_SHOWN:
         console.print(_rows(title, lines, console.width))
     else:
         console.print(_counts(title, lines))
@@ -149,10 +151,9 @@ def _rows(title: str, lines: Sequence[Line], width: int) -> Table:
     table = Table(title=shown(title), title_justify="left", title_style="bold", box=None)
     rows = [_row(line) for line in lines]
     wide = [
-        max(Text.from_markup(cell).cell_len for cell in column)
-        for column in zip(*rows, strict=True)
+        max([len(heading), *(Text.from_markup(cell).cell_len for cell in column)])
+        for heading, *column in zip(HEADINGS, *rows, strict=True)
     ]
-    wide = [max(one, len(heading)) for one, heading in zip(wide, HEADINGS, strict=True)]
     room = width - sum(wide[:3]) - PADDING * len(HEADINGS)
     wide[3] = max(min(wide[3], room - LEAST_NOTE), len(HEADINGS[3]))
     wide[4] = max(min(wide[4], room - wide[3]), len(HEADINGS[4]))

@@ -41,7 +41,7 @@ class Options:
         if self.jobs:
             return self.jobs
         mebibytes = psutil.virtual_memory().available / 2**20 - SPARE_MIB
-        by_memory = int(mebibytes // limits.memory_mib)
+        by_memory = int(mebibytes // limits.host_mib)
         return max(1, min(len(processors()) // max(1, limits.threads), by_memory))
 
     def judges(self, students: int) -> int:

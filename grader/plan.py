@@ -9,6 +9,9 @@ from functools import cached_property
 from grader.codec import encode
 from grader.values import Value
 
+#: Memory in MiB that a sandbox's own processes may take beside a submission: a warm worker's.
+OWN_MIB = 256
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
@@ -41,6 +44,11 @@ class Limits:
     """Our own time until `ready`; exceeding it is our fault, never the student's."""
     slack_s: float = 10.0
     """How much later than the guest's own clock the backstop stops a sandbox."""
+
+    @property
+    def host_mib(self) -> int:
+        """What a host must have for it: the limit, and what a sandbox has beside a submission."""
+        return self.memory_mib + OWN_MIB
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -97,6 +97,11 @@ def test_run_then_score_then_status(tmp_path: Path) -> None:
     status = grader("status", cwd=tmp_path)
     assert status.returncode == 0
     assert "executed" in status.stdout
+
+    shutil.copytree(tmp_path / "submissions" / "hw" / "s01", tmp_path / "late" / "hw" / "s09")
+    late = grader("score", "late", "--course", ".", cwd=tmp_path)
+    says = "5 students of the scoring before have no folder in late/hw: =cmd(), s01, s03, s04, s05:"
+    assert says in " ".join(late.stdout.split())
     assert "not executed: nothing was handed in" in status.stdout
 
 

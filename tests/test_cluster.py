@@ -425,7 +425,7 @@ def test_a_worker_says_what_it_is() -> None:
 
 def test_room_is_what_the_scarcest_resource_allows() -> None:
     limits = Limits(memory_mib=3000, threads=2)
-    assert needs(limits) == {"sandbox": 2, "MiB": 3000}
+    assert needs(limits) == {"sandbox": 2, "MiB": 3256}
     assert room({"sandbox": 8, "MiB": 10_000}, limits) == 3
     assert room({"sandbox": 4, "MiB": 10_000}, limits) == 2
     assert room({"sandbox": 8, "MiB": 10_000}, replace(limits, gpu=True)) == 0

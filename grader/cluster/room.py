@@ -7,7 +7,7 @@ from grader.plan import Limits
 
 def needs(limits: Limits) -> dict[str, float]:
     """What an execution takes of a worker's resources: processors, memory in MiB, GPUs."""
-    told = {"sandbox": float(max(1, limits.threads)), "MiB": float(limits.memory_mib)}
+    told = {"sandbox": float(max(1, limits.threads)), "MiB": float(limits.host_mib)}
     return told | ({"GPU": 1.0} if limits.gpu else {})
 
 

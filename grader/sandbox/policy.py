@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from grader.errors import SandboxFault
-from grader.plan import Limits
+from grader.plan import OWN_MIB, Limits
 from grader.sandbox.environment import WORK
 
 USER = "10001:10001"
@@ -22,8 +22,8 @@ TMP_MIB = 256
 SHM_MIB = 512
 """Shared memory, which data loaders of torch need; it counts as memory like the rest."""
 OPEN_FILES = 4096
-WARM_MIB, WARM_PROCESSES = 256, 3
-"""What a warm worker's own processes take beside a submission: memory, and processes."""
+WARM_PROCESSES = 3
+"""What a warm worker has beside a submission's processes."""
 OOM_SCORE = 500
 """The engine's host kills a box before anything else; the guest gives its kernel even more."""
 
@@ -70,7 +70,7 @@ class Request:
         """Say what the container may take from the host, in the engine's own words."""
         limits, memory = self.limits, self.limits.memory_mib << 20
         if self.warm:
-            memory += WARM_MIB << 20
+            memory += OWN_MIB << 20
         asked: dict[str, Any] = {
             "NetworkMode": "none",
             "CapDrop": ["ALL"],
