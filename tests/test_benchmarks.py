@@ -8,16 +8,18 @@ import pytest
 from frames_of import Writer
 
 from benchmarks.contestants import Nbclient, Nbgrader, Otter, Ours, Size
+from benchmarks.copied_class import change_reference, change_rubric, samples, write_class
 from benchmarks.cost import Cost, Failed, busy_s, measured
 from benchmarks.course import SLUG, write_course
-from benchmarks.growth import ACTIONS, Took, draw, space_mib, write_class
+from benchmarks.growth import STEPS, Took, draw, space_mib
 from benchmarks.overhead import ratios
-from benchmarks.replay import signed
+from benchmarks.replay import KEY_BYTES, Recorder, Replay, kind_of, signed
 from grader.course import Course
 from grader.errors import ProtocolViolation
 from grader.frames import FrameReader
 from grader.intake.folders import read_submission
 from grader.plan import Limits
+from grader.sandbox.base import Cause, Stopped
 from grader.symbolic import Symbolic
 
 KEY, OTHER = b"k" * 32, b"o" * 32
@@ -84,11 +86,69 @@ def test_nbgrader_runs_one_at_a_time_however_many_are_asked_for(tmp_path: Path) 
     )
 
 
+class Told:
+    """A sandbox whose guest says one word of a cell, and ends."""
+
+    name, image, watch_memory = "told", "an image", False
+
+    def run(
+        self,
+        box: bytes,
+        reader: FrameReader,
+        *,
+        limits: Limits,
+        data: Path | None,
+        lib: Path | None = None,
+    ) -> Stopped:
+        told = {"index": 0, "attempt": 1, "status": "ok", "wall_s": 0.0}
+        reader.feed(bytes(Writer(box[:KEY_BYTES]).ready().write("cell", {}, **told).end().out))
+        return Stopped(cause=Cause.EXITED, exit_code=0, wall_s=1.5)
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def test_what_was_recorded_of_one_student_is_replayed_to_another_with_the_same_notebook(
+    tmp_path: Path,
+) -> None:
+    recorder = Recorder(Told(), tmp_path)
+    box, limits = KEY + b'["x = 1\\n# student 00001"]', Limits()
+    stopped = recorder.run(box, FrameReader(KEY, limits), limits=limits, data=None)
+    replay, replayed = Replay(tmp_path), FrameReader(OTHER, limits)
+    other = OTHER + b'["x = 1\\n# student 00002"]'
+    assert replay.run(other, replayed, limits=limits, data=None) == stopped
+    assert [frame.kind for frame in replayed.frames] == ["ready", "cell", "end"]
+    assert (replay.name, replay.image, replay.watch_memory) == ("told", "an image", False)
+
+
+def test_notebooks_that_say_something_else_are_not_of_the_same_kind() -> None:
+    box, other = KEY + b"x = 1 # student 00001", KEY + b"x = 2 # student 00001"
+    assert kind_of(box) != kind_of(other)
+
+
+def test_samples_are_those_that_run_to_their_end() -> None:
+    names = [folder.name for folder in samples("nyu_hw4", 18)]
+    assert (len(names), names[0]) == (18, "s01")
+    assert not {"s17", "s18", "s19", "s24"} & set(names)
+
+
 def test_no_two_notebooks_of_a_class_are_identical(tmp_path: Path) -> None:
-    write_class(tmp_path, "nyu_hw4", 3)
-    folders = sorted((tmp_path / "submissions" / "nyu_hw4").iterdir())
+    write_class(tmp_path / "class", "nyu_hw4", 3, samples("nyu_hw4", 2))
+    folders = sorted((tmp_path / "class" / "submissions" / "nyu_hw4").iterdir())
     assert [folder.name for folder in folders] == ["student00000", "student00001", "student00002"]
     assert len({read_submission(folder, "nyu_hw4").digest for folder in folders}) == 3
+
+
+def test_another_rubric_and_reference_of_a_class_ask_for_no_new_execution(tmp_path: Path) -> None:
+    write_class(tmp_path / "class", "nyu_hw4", 1, samples("nyu_hw4", 1))
+    course = Course(tmp_path / "class")
+    with Symbolic() as symbolic:
+        before = course.open("nyu_hw4", symbolic)
+        change_rubric(course.root, "nyu_hw4")
+        change_reference(course.root, "nyu_hw4")
+        after = course.open("nyu_hw4", symbolic)
+    assert after.plan("image").digest == before.plan("image").digest
+    assert [one.rubric.questions[-1].points for one in (before, after)] == [3, 4]
 
 
 def test_disk_space_is_counted_in_whole_blocks(tmp_path: Path) -> None:
@@ -101,13 +161,12 @@ def test_disk_space_is_counted_in_whole_blocks(tmp_path: Path) -> None:
 def test_the_plot_has_a_curve_for_every_command(tmp_path: Path) -> None:
     cost = Cost(wall_s=2.0, busy_s=2.0, own_s=1.0)
     found = [
-        Took(
-            students=n, action=action, cost=cost, peak_mib=90.0, state_mib=n / 9, reports_mib=n / 99
-        )
+        Took(students=n, step=step, cost=cost, peak_mib=90.0, state_mib=n / 9, reports_mib=n / 99)
         for n in (10, 100)
-        for action in ACTIONS
+        for step in STEPS
     ]
     draw(found, tmp_path / "growth.svg")
     drawn = (tmp_path / "growth.svg").read_text()
-    for words in (*ACTIONS, "seconds of processors", "MiB on disk", ".grader/"):
+    titles = "seconds by the clock (dotted: of processors)", "MiB of memory", "MiB on disk"
+    for words in (*STEPS, *titles, ".grader/"):
         assert f">{words}</text>" in drawn
