@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from io import StringIO
 from pathlib import Path
 
 import pytest
 from frames_of import Writer
+from rich.console import Console
 
 from benchmarks.contestants import Nbclient, Nbgrader, Otter, Ours, Size
 from benchmarks.copied_class import change_reference, change_rubric, samples, write_class
 from benchmarks.cost import Cost, Failed, busy_s, measured
 from benchmarks.course import SLUG, write_course
 from benchmarks.growth import STEPS, Took, draw, space_mib
-from benchmarks.overhead import ratios
+from benchmarks.rates import Raced, aims, ratios, table
 from benchmarks.replay import KEY_BYTES, Recorder, Replay, kind_of, signed
 from grader.course import Course
 from grader.errors import ProtocolViolation
@@ -48,12 +50,44 @@ def test_replayed_frames_are_accepted_under_the_new_key_only() -> None:
         FrameReader(OTHER, Limits()).feed(frames)
 
 
-def test_a_ratio_is_of_the_same_round_and_rounds_with_a_failure_have_none() -> None:
-    def cost(wall_s: float) -> Cost:
-        return Cost(wall_s=wall_s, busy_s=1.0, own_s=1.0)
+def cost(wall_s: float) -> Cost:
+    return Cost(wall_s=wall_s, busy_s=8.0, own_s=1.0)
 
-    ours, base = [cost(3.0), cost(9.0), None], [cost(2.0), None, cost(1.0)]
-    assert ratios(ours, base, "wall_s") == [1.5]
+
+def test_a_ratio_is_of_the_same_round_and_rounds_with_a_failure_have_none() -> None:
+    ours = Raced(name="ours", notebooks=4, costs=[cost(3.0), cost(9.0), None])
+    base = Raced(name="base", notebooks=4, costs=[cost(2.0), None, cost(1.0)])
+    assert ratios(base, ours) == [1.5]
+
+
+def test_whoever_gets_fewer_notebooks_is_compared_by_notebooks_a_minute() -> None:
+    ours = Raced(name="grader run, docker-warm", notebooks=40, costs=[cost(20.0)])
+    peer = Raced(name="otter run", notebooks=10, costs=[cost(100.0)])
+    assert (ours.rates, peer.rates) == ([120.0], [6.0])
+    assert aims([ours, peer]) == [
+        "aim: grader run, docker-warm: at least 25 times as many notebooks a minute as otter run; "
+        "seen: 20.00 (20.00-20.00)"
+    ]
+
+
+def test_the_table_has_every_ratio_and_what_a_notebook_costs() -> None:
+    raced = [
+        Raced(name="grader run, docker", notebooks=4, costs=[cost(30.0), None]),
+        Raced(name="plain nbclient", notebooks=4, costs=[cost(24.0), cost(20.0)]),
+        Raced(name="nbgrader autograde", notebooks=1, costs=[cost(12.0), cost(12.0)]),
+    ]
+    console = Console(width=140, record=True, file=StringIO())
+    console.print(table(raced, "title"))
+    lines = console.export_text().splitlines()
+    shown = [" | ".join(filter(None, map(str.strip, line.split("  ")))) for line in lines]
+    assert shown == [
+        "title",
+        "nbs | wall s | nbs/min | own s/nb | busy s/nb | x nbclient | x nbgrader",
+        "grader run, docker (failed in 1 of 2) | 4 | 30.0 | 8.0 | 0.25 | 2.00"
+        " | 0.80 (0.80-0.80) | 1.60 (1.60-1.60)",
+        "plain nbclient | 4 | 22.0 | 11.0 | 0.25 | 2.00 | 1.00 (1.00-1.00) | 2.20 (2.00-2.40)",
+        "nbgrader autograde | 1 | 12.0 | 5.0 | 1.00 | 8.00 | 0.46 (0.42-0.50) | 1.00 (1.00-1.00)",
+    ]
 
 
 def test_busy_time_leaves_out_idling_and_waiting_for_disks(tmp_path: Path) -> None:
@@ -159,9 +193,15 @@ def test_disk_space_is_counted_in_whole_blocks(tmp_path: Path) -> None:
 
 
 def test_the_plot_has_a_curve_for_every_command(tmp_path: Path) -> None:
-    cost = Cost(wall_s=2.0, busy_s=2.0, own_s=1.0)
     found = [
-        Took(students=n, step=step, cost=cost, peak_mib=90.0, state_mib=n / 9, reports_mib=n / 99)
+        Took(
+            students=n,
+            step=step,
+            cost=cost(2.0),
+            peak_mib=90.0,
+            state_mib=n / 9,
+            reports_mib=n / 99,
+        )
         for n in (10, 100)
         for step in STEPS
     ]
