@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-PATIENCE_S = 900.0
+PATIENCE_S = 600.0
 """How long a command may take: a peer that hangs must not keep the others from being measured."""
 IDLE_SHARE = 0.05
 """Above this share of all processors somebody else is at work, and figures mean little."""
