@@ -36,6 +36,8 @@ from grader.verdict_json import to_json
 
 FILE_MIB = 64
 """Of files that it writes: what a PDF's reader is given, which takes 50 MiB at most."""
+TORCH_MIB = 1536
+"""What loading torch takes of address space: 1.1 GiB for the CPU."""
 MOST_BUGS, BUG_CHARS = 20, 20_000
 DIED = 1
 
@@ -55,13 +57,11 @@ def main(author_of: Callable[[Judge], Author] | None = None) -> None:
             rubric = Path(opening.rubric) if opening.rubric else None
             assignment = course.open(opening.slug, symbolic, rubric)
             judge = judge_of(assignment, Store(course.state, course.database), opening.journal)
-            if assignment.asks_reference:  # now: loading torch must not count as a student's time
-                _ = assignment.context.reference.module
         except (InputError, Fault) as fault:
             _say(told, {"fault": str(fault)})
             return
         author = author_of(judge) if author_of else None
-        _limit(opening.limits)
+        _limit(opening.limits, TORCH_MIB if assignment.asks_reference else 0)
         _say(told, {"ready": True})
         symbolic.known.keep()
         for line in asked:
@@ -123,10 +123,17 @@ def _say(told: TextIO, message: dict[str, Any]) -> None:
     told.flush()
 
 
-def _limit(limits: Limits) -> None:
-    """Set what is set once, now that the assignment is open."""
+def _limit(limits: Limits, torch_mib: int) -> None:
+    """Set what is set once, now that the assignment is open.
+
+    Args:
+        limits: Of one submission.
+        torch_mib: Address space for torch, if it may be loaded later: the reference is asked only
+            for what it has not said before.
+    """
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(1)  # not before: inputs must be as the parent's
+        torch_mib = 0
     else:
         os.environ["OMP_NUM_THREADS"] = "1"  # for torch, where a predicate needs it later
     if sys.platform == "win32":
@@ -137,7 +144,7 @@ def _limit(limits: Limits) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (FILE_MIB << 20, FILE_MIB << 20))
     if sys.platform == "linux":  # macOS refuses it
         pages = int(Path("/proc/self/statm").read_text().split()[0])
-        most = pages * resource.getpagesize() + (limits.memory_mib << 20)
+        most = pages * resource.getpagesize() + (limits.memory_mib + torch_mib << 20)
         resource.setrlimit(resource.RLIMIT_AS, (most, most))
 
 
