@@ -12,16 +12,13 @@ import random
 import signal
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import psutil
 import pytest
-from boxes import Opener
-from docker import DockerClient
+from boxes import Opener, runs_with_containers
 from small_course import SOLUTION, WRONG, make_course
 
 from grader.course import Course
@@ -29,7 +26,6 @@ from grader.database.tables import DECISIONS
 from grader.grades.rows import Grade
 from grader.grades.store import open_grades
 from grader.history import History
-from grader.sandbox.docker import RUN_LABEL
 from grader.sandbox.engine import connect
 from grader.store import Store
 
@@ -53,6 +49,7 @@ count = ["n*(n+1)/2", "n**2", "n**3"][os.urandom(1)[0] % 3]
 def double(x):
     return x * x if count == "n**3" else x + x
 """
+AGAIN = "what was whole was executed again"
 #: What each draw of the sample that draws earns: points by question, and all of them.
 EARNS = {"n*(n+1)/2": ("1", "2", "3"), "n**2": ("0", "2", "2"), "n**3": ("0", "0.5", "0.5")}
 DRAWS = "s02"
@@ -84,7 +81,7 @@ class Trial:
         executed = time.monotonic()
         self.grade()
         graded = time.monotonic()
-        assert self.finish(*self.command) in FINISHED
+        self.run_again()
         self.takes_s = {"--fresh": executed - begun, "": time.monotonic() - graded}
         """How long each kind of run takes, by its option."""
         self.right, self.grades = self.table(), self.history()
@@ -123,8 +120,14 @@ class Trial:
         assert ended in (*FINISHED, -signal.SIGKILL)
         assert all(grader.wait(600) in FINISHED for grader in others), "the other one finishes"
         if not kind and not others:
-            assert before.items() <= self.kept().items(), "what was whole was executed again"
+            assert before.items() <= self.kept().items(), AGAIN
         return ended == -signal.SIGKILL
+
+    def run_again(self) -> None:
+        """A plain run, which executes nothing that is known."""
+        before = self.kept()
+        assert self.finish(*self.command) in FINISHED
+        assert before.items() <= self.kept().items(), AGAIN
 
     def grade(self) -> None:
         sheet = self.course.root / "reports" / "hw" / "written.csv"
@@ -179,7 +182,7 @@ class Trial:
 
     def is_whole(self) -> None:
         """Nothing is lost, nothing is left over, everybody has the score of before."""
-        assert self.finish(*self.command) in FINISHED
+        self.run_again()
         assert self.table() == self.right
         self.rests_on_what_stands()
         assert self.history() == self.grades
@@ -231,13 +234,6 @@ class Trial:
         return any(value.startswith(str(self.scratch)) for value in told)
 
 
-@pytest.fixture
-def scratch() -> Iterator[Path]:
-    """A folder for temporary files whose path is short, as names of sockets must fit."""
-    with tempfile.TemporaryDirectory(prefix="g-") as name:
-        yield Path(name)
-
-
 @pytest.mark.timeout(3600)
 def test_after_graders_were_killed_a_plain_run_makes_all_whole(
     tmp_path: Path, scratch: Path, database_url: str
@@ -261,12 +257,6 @@ def test_after_graders_with_containers_were_killed_no_container_is_left(
         for _ in range(2):
             trial.kill_one()
         trial.is_whole()
-        assert containers(client) & trial.runs == set()
+        assert runs_with_containers(client) & trial.runs == set()
     finally:
         client.close()
-
-
-def containers(client: DockerClient) -> set[str]:
-    """Ids of the runs that have any."""
-    found = client.api.containers(all=True, filters={"label": RUN_LABEL})
-    return {one["Labels"][RUN_LABEL] for one in found}
