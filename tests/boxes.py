@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from docker import DockerClient
 from guest_driver import Ran, capture, submission_of
 
 from grader.execute import build_box
 from grader.frames import FrameReader
 from grader.plan import Limits, Plan
 from grader.sandbox.base import Sandbox, Stopped
+from grader.sandbox.docker import RUN_LABEL
 from grader.submission import Cell
 
 LIMITS = Limits(cell_s=20, total_s=60, memory_mib=1024, slack_s=5)
@@ -198,3 +200,9 @@ def survey(sandbox: Sandbox, folder: Path) -> dict[str, Any]:
     assert ran.statuses == ["ok", "ok"], (ran.receipts, ran.log)
     seen: dict[str, Any] = ran.seen()["seen"]
     return seen
+
+
+def runs_with_containers(client: DockerClient) -> set[str]:
+    """Ids of the runs that have any on this engine; others' runs may be among them."""
+    found = client.api.containers(all=True, filters={"label": RUN_LABEL})
+    return {one["Labels"][RUN_LABEL] for one in found}

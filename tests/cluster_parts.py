@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import signal
 import socket
 import subprocess
 import sys
@@ -33,6 +32,8 @@ class Parts:
 
     def __init__(self, folder: Path, tls: bool = True) -> None:
         self.folder, self.tls = folder, tls
+        self.temporary: Path | None = None
+        """Where they have their temporary files, if it matters."""
         self.running: list[subprocess.Popen[bytes]] = []
         if tls:
             subprocess.run([ROOT / "scripts" / "cluster-key", folder / "tls"], check=True)
@@ -54,7 +55,10 @@ class Parts:
 
     def start(self, command: list[str], *, wait: bool = True) -> subprocess.Popen[bytes]:
         with (self.folder / f"part-{len(self.running)}.log").open("wb") as log:
-            part = subprocess.Popen(command, stdout=log, stderr=log, env=environment(), cwd=ROOT)
+            at = {"TMPDIR": str(self.temporary)} if self.temporary else {}
+            part = subprocess.Popen(
+                command, stdout=log, stderr=log, env=environment() | at, cwd=ROOT
+            )
         self.running.append(part)
         if wait:
             self.wait_for(part, "ready at")
@@ -70,14 +74,20 @@ class Parts:
 
     def close(self) -> None:
         for part in reversed(self.running):
-            kill(part, signal.SIGTERM)
+            end(part)
 
 
-def kill(part: subprocess.Popen[bytes], number: int) -> None:
-    """End a part, and what is left of what it started."""
+def lose(part: subprocess.Popen[bytes]) -> None:
+    """Kill a part and nothing else; what it started is left to itself."""
+    part.kill()
+    part.wait()
+
+
+def end(part: subprocess.Popen[bytes]) -> None:
+    """Tell a part to stop, and end what is left of what it started."""
     with contextlib.suppress(psutil.NoSuchProcess):
         children = psutil.Process(part.pid).children(recursive=True)
-        part.send_signal(number)
+        part.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
             part.wait(20)
         for left in [*children, psutil.Process(part.pid)]:
@@ -88,7 +98,18 @@ def kill(part: subprocess.Popen[bytes], number: int) -> None:
 
 def guests(part: subprocess.Popen[bytes]) -> list[psutil.Process]:
     """What a worker executes right now."""
-    return [child for child in psutil.Process(part.pid).children() if _is_guest(child)]
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return [child for child in psutil.Process(part.pid).children() if _is_guest(child)]
+    return []
+
+
+def families(started: list[psutil.Process]) -> list[psutil.Process]:
+    """Processes, and all that they started."""
+    found = list(started)
+    for one in started:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            found += one.children(recursive=True)
+    return found
 
 
 def _is_guest(process: psutil.Process) -> bool:

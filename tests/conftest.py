@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -121,6 +122,13 @@ def postgres_server() -> Iterator[postgres.Server]:
     require("postgres", postgres.why_not())
     with postgres.started() as server:
         yield server
+
+
+@pytest.fixture
+def scratch() -> Iterator[Path]:
+    """A folder for temporary files whose path is short, as names of sockets must fit."""
+    with tempfile.TemporaryDirectory(prefix="g-") as name:
+        yield Path(name)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -24,16 +24,20 @@ def main(disk: Path, scratch: Path) -> None:
     mount = ["mount", "-t", "tmpfs", "-o", DISK, "none", str(disk)]
     subprocess.run(mount, check=True)
     trial = Trial(disk, "process", scratch, students=2)
-    codes = [run_with_little_room(trial, disk / "ballast") for _ in range(TIMES)]
+    fresh = [*trial.command, "--fresh"]
+    codes = [run_with_little_room(trial, disk / "ballast", fresh, 0)]
+    assert codes == [FAULT], "what is executed anew needs room, and there is none"
+    for _ in range(TIMES - 1):
+        command = trial.chance.choice([fresh, trial.command, ["score"]])
+        left = trial.chance.randrange(MOST_BLOCKS) * BLOCK
+        codes.append(run_with_little_room(trial, disk / "ballast", command, left))
     trial.is_whole()
     assert set(codes) <= {*FINISHED, FAULT}, codes
 
 
-def run_with_little_room(trial: Trial, ballast: Path) -> int:
+def run_with_little_room(trial: Trial, ballast: Path, command: list[str], left: int) -> int:
     free = shutil.disk_usage(ballast.parent).free
-    left = trial.chance.randrange(MOST_BLOCKS) * BLOCK
     ballast.write_bytes(bytes(max(0, free - left)))
-    command = trial.chance.choice([[*trial.command, "--fresh"], trial.command, ["score"]])
     with trial.start(*command, stderr=subprocess.PIPE) as grader:
         _, told = grader.communicate(timeout=600)
     print(left, command[0], grader.returncode, told.decode())  # noqa: T201 - if the test fails

@@ -13,7 +13,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
+from boxes import runs_with_containers
 from cluster_parts import (
     GRADER,
     HASTY,
@@ -21,13 +23,15 @@ from cluster_parts import (
     ROOT,
     Parts,
     environment,
+    families,
     free_port,
     guests,
-    kill,
     lines,
+    lose,
     run,
 )
 from frames_of import FakeSandbox
+from gpus_of import Lent
 from small_course import SOLUTION, frames, make_course, write
 from sqlalchemy import select
 
@@ -44,12 +48,16 @@ from grader.intake.folders import Handed
 from grader.known import folder_digest
 from grader.plan import Limits
 from grader.sandbox.base import Cause, Sandbox, Stopped
+from grader.sandbox.engine import connect
+from grader.sandbox.process import ProcessSandbox
 from grader.store import Store
 from grader.symbolic import Symbolic
 
 STOPPED = Stopped(cause=Cause.EXITED, exit_code=0, wall_s=1.5, log_tail="ü")
 REQUEST = Request(slug="hw", image="fake image", data="", lib="", limits=Limits(memory_mib=512))
 SLEEP = "import time; time.sleep(4)"
+ENDS_S = 30.0
+"""What a box may take to end without its worker: it hears of that at its next word."""
 
 
 @pytest.fixture
@@ -69,6 +77,11 @@ def decided(root: Path) -> list[tuple[str, str]]:
         return sorted((student, fault) for student, fault in connection.execute(asked))
 
 
+def kept(root: Path) -> int:
+    """How many runs there is evidence of."""
+    return len(list((root / ".grader" / "evidence").glob("*/record.json")))
+
+
 def totals(root: Path) -> dict[str, str]:
     with (root / "reports" / "hw" / "scores.csv").open() as file:
         return {row["student"]: row["total"] for row in csv.DictReader(file)}
@@ -79,8 +92,9 @@ def totals(root: Path) -> dict[str, str]:
 
 @pytest.mark.slow
 def test_of_three_workers_one_is_killed_and_every_submission_is_scored_once(
-    parts: Parts, tmp_path: Path
+    parts: Parts, tmp_path: Path, scratch: Path
 ) -> None:
+    parts.temporary = scratch
     root = tmp_path / "course"
     students = {f"s{n:02}": [*SOLUTION, f"{SLEEP}  # {n}"] for n in range(6)}
     make_course(root, **students)
@@ -91,14 +105,40 @@ def test_of_three_workers_one_is_killed_and_every_submission_is_scored_once(
     grading = run(root, "--cluster", parts.address, *parts.trust)
     said = list(lines(grading, r"\[1/6\]"))
     busy = next(worker for worker in workers if guests(worker))
-    kill(busy, signal.SIGKILL)
+    alone = families(guests(busy))
+    lose(busy)
+    assert psutil.wait_procs(alone, timeout=ENDS_S)[1] == [], "what it ran ends without it"
     said += lines(grading)
     assert grading.wait() == 1, said  # question 3 waits for a person
     assert f"cluster {parts.address}: 3 workers" in said
     assert any("retry" in line and "a worker was lost while it had this" in line for line in said)
     assert totals(root) == dict.fromkeys(students, "3")
     assert decided(root) == [(student, "") for student in sorted(students)], "decided once"
-    assert len(list((root / ".grader" / "evidence").glob("*/record.json"))) == 1 + len(students)
+    assert kept(root) == 1 + len(students)
+    assert len(list(scratch.glob("grader-*"))) == 1, "the files of what it ran"
+    parts.workers(1, *PROCESS)
+    assert list(scratch.glob("grader-*")) == [], "the next worker removes them"
+
+
+@pytest.mark.slow
+def test_a_submission_that_lost_two_workers_waits_for_a_person(
+    parts: Parts, tmp_path: Path
+) -> None:
+    root = tmp_path / "course"
+    make_course(root, s01=[*SOLUTION, SLEEP])
+    parts.scheduler()
+    workers = parts.workers(2, *PROCESS)
+    grading = run(root, "--cluster", parts.address, *parts.trust)
+    wait_until(lambda: kept(root))  # what students were given
+    for _ in workers:
+        wait_until(lambda: any(map(guests, workers)))
+        lose(next(worker for worker in workers if guests(worker)))
+    said = list(lines(grading))
+    assert grading.wait() == 1, said
+    lost = "a worker was lost while it had this"
+    assert [line for line in said if f"s01: {lost}" in line] == [f"  retry s01: {lost}"]
+    assert f"[1/1] s01: needs a person: {lost}" in said
+    assert (totals(root), decided(root)) == ({"s01": ""}, [("s01", lost)])
 
 
 @pytest.mark.slow
@@ -139,7 +179,7 @@ def test_without_anybody_to_execute_the_batch_stops_and_keeps_what_is_finished(
     grading = run(root, "--cluster", parts.address, *parts.trust, program=HASTY)
     said = list(lines(grading, r"\[1/2\]"))
     wait_until(lambda: guests(worker))
-    kill(worker if lost == "workers" else parts.running[0], signal.SIGKILL)
+    lose(worker if lost == "workers" else parts.running[0])
     said += lines(grading)
     assert grading.wait() == 2, said
     says = {
@@ -170,6 +210,31 @@ def test_a_worker_executes_in_containers(parts: Parts, tmp_path: Path) -> None:
     said = list(lines(grading))
     assert (grading.wait(), totals(root)) == (1, {"s01": "3"}), said
     assert "sandbox docker, 2 at a time" in said
+
+
+@pytest.mark.docker
+@pytest.mark.slow
+def test_the_next_worker_removes_the_containers_of_a_killed_one(
+    parts: Parts, tmp_path: Path, scratch: Path
+) -> None:
+    root = tmp_path / "course"
+    make_course(root, s01=[*SOLUTION, SLEEP])
+    parts.temporary = scratch
+    parts.scheduler()
+    options = ("--sandbox", "docker", "--jobs", "1", "--memory", "4096")
+    (worker,) = parts.workers(1, *options)
+    (owner,) = scratch.glob("grader-*.lock")
+    its_own = owner.stem.removeprefix("grader-")
+    with closing(connect()) as client:
+        grading = run(root, "--cluster", parts.address, *parts.trust)
+        wait_until(lambda: its_own in runs_with_containers(client))
+        lose(worker)
+        assert its_own in runs_with_containers(client), "nobody has removed it yet"
+        parts.workers(1, *options)
+        assert its_own not in runs_with_containers(client)
+    assert not owner.exists()
+    said = list(lines(grading))
+    assert (grading.wait(), totals(root)) == (1, {"s01": "3"}), said
 
 
 @pytest.mark.slow
@@ -325,6 +390,28 @@ def test_what_one_worker_cannot_do_another_one_does(
     assert grading.wait() == 1, said  # question 3 waits for a person
     assert any("retry" in line and told in line for line in said), said
     assert totals(root) == dict.fromkeys(students, "3")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("count", [1, 2])
+def test_what_fails_on_every_worker_waits_for_a_person(
+    count: int, open_parts: Parts, tmp_path: Path
+) -> None:
+    root = tmp_path / "course"
+    make_course(root, s01=SOLUTION)
+    for _ in range(count):
+        otherwise(open_parts, "station.Station._run = fails")
+    grading = run(root, "--cluster", open_parts.address)
+    said = list(lines(grading))
+    assert grading.wait() == 1, said
+    assert totals(root) == {"s01": ""}, "a fault of ours is no zero"
+    ((student, fault),) = decided(root)
+    assert (student, fault.split(": ", 1)[1]) == ("s01", "its engine is ill")
+    told = [
+        re.search(r" s01: (?:needs a person: )?(tcp://\S+): its engine is ill$", line)
+        for line in said
+    ]
+    assert len({found[1] for found in told if found}) == count, said
 
 
 @pytest.mark.slow
@@ -485,6 +572,16 @@ def test_a_worker_shows_what_students_were_given_if_it_is_the_same(
         at.told(lib=digest)
     with pytest.raises(InputError, match="hw needs data/, and the worker was started without"):
         Stationed(None, monkeypatch).told(data=digest)
+
+
+def test_a_worker_whose_gpus_are_in_quarantine_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "GPU-0", "it keeps 900 MiB")
+    at, sandbox = Stationed(None, monkeypatch), ProcessSandbox(gpus=Lent(tmp_path, 8000).gpus)
+    at.station.sandbox = sandbox
+    with pytest.raises(SandboxFault, match=r"^tcp://here: .*it keeps 900 MiB"):
+        at.told(image=sandbox.image, limits=replace(REQUEST.limits, gpu=True))
 
 
 def test_a_reader_that_is_stopped_waits_no_longer() -> None:

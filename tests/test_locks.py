@@ -218,3 +218,28 @@ def test_folders_of_runs_are_removed_once_their_grader_was_killed(
     remove_leftovers()
     assert stray.wait(60) == -9
     assert list(tmp_path.iterdir()) == []
+
+
+ENDS = """
+import os, sys
+from pathlib import Path
+from grader.sandbox.process import _folder
+
+def look(event, told):
+    if event == "os.remove" and os.path.basename(told[0]) == "owner":
+        print(sorted(os.listdir(base)))
+
+with _folder({"data": Path(sys.argv[1])}) as base:
+    (base / "work" / "mine.txt").write_text("1")
+    sys.addaudithook(look)
+print(base.exists())
+"""
+
+
+def test_of_a_run_that_ends_what_tells_whose_it_is_goes_last(tmp_path: Path) -> None:
+    (tmp_path / "data" / "more").mkdir(parents=True)
+    (tmp_path / "data" / "more" / "train.csv").write_text("1,2")
+    ran = subprocess.run(
+        [sys.executable, "-c", ENDS, tmp_path / "data"], capture_output=True, text=True, check=True
+    )
+    assert ran.stdout.splitlines() == ["['owner']", "False"], "a grader may be killed at any moment"

@@ -207,7 +207,10 @@ def _folder(course: Mapping[str, Path | None]) -> Iterator[Path]:
                     _copy(folder, base / "work" / shown)
         except (OSError, shutil.Error) as error:
             raise SandboxFault(f"the working folder cannot be made: {error}") from error
-        yield base
+        try:
+            yield base
+        finally:  # `owner` goes last: without it nobody would remove what a kill leaves now
+            _empty(base)
 
 
 def remove_leftovers() -> None:
@@ -227,9 +230,17 @@ def _remove(base: Path) -> None:
     for process in _strays(str(base / "work")):
         with contextlib.suppress(psutil.Error):
             process.kill()
-    for root, _, _ in os.walk(base):
-        Path(root).chmod(0o755)  # copies of the course's folders take no changes
+    _empty(base)
     shutil.rmtree(base, ignore_errors=True)
+
+
+def _empty(base: Path) -> None:
+    """Remove all but `owner`."""
+    with contextlib.suppress(OSError):  # a student's process may be at work in it still
+        for root, _, _ in os.walk(base):
+            Path(root).chmod(0o700)  # copies of the course's folders take no changes
+    for name in ("work", "tmp"):
+        shutil.rmtree(base / name, ignore_errors=True)
 
 
 def _copy(folder: Path, there: Path) -> None:

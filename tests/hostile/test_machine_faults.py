@@ -20,6 +20,7 @@ import docker as sdk
 import psutil
 import pytest
 from boxes import Opener
+from conftest import require
 from small_course import notebook, write
 
 from grader.options import ALL_SCORED, NEEDS_PERSON, OUR_BUG
@@ -120,8 +121,7 @@ def test_a_full_disk_gives_no_score_until_a_plain_run(
 ) -> None:
     monkeypatch.setenv("GRADER_DATABASE", f"sqlite:///{course}/.grader/sql/grader.db")
     (course / ".grader" / "sql").mkdir(parents=True)
-    if reason := why_no_full_disk():
-        pytest.skip(reason)
+    require("bubblewrap", why_no_full_disk())  # which takes the same namespaces
     (course / full).mkdir(parents=True, exist_ok=True)
     assert run(course, *IN_A_NAMESPACE, "sh", "-c", FULL_DISK, full) == code
     no_score(course)
