@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from grader.assignment import Assignment
-from grader.errors import Fault, InputError, SandboxFault, StoreFault
+from grader.errors import EngineAway, Fault, InputError, SandboxFault, StoreFault
 from grader.executor import Executor
 from grader.explain import asked_by, why_executed
 from grader.judging.judge import judge_of, starter_journal
@@ -27,6 +27,8 @@ from grader.store import Entry, Store, key_of
 from grader.submission import Submission, Ticket
 from grader.verdict import Score
 
+#: Often enough for faults of ours and an engine that is started anew a few times.
+MOST_TRIES = 6
 #: Seconds between two looks at whether another grader is done.
 BUSY_S = 0.5
 
@@ -178,7 +180,7 @@ class Batch:
         if not self._fresh and self.store.has(key):  # another grader was first
             return str(self.store.load(key).evidence.ending)
         faults: list[str] = []
-        while True:
+        for _ in range(MOST_TRIES):
             try:
                 run = self.executor.execute(
                     submission,
@@ -195,10 +197,12 @@ class Batch:
             except StoreFault:  # a full disk is not mended by running this once more
                 raise
             except Fault as fault:
-                faults.append(str(fault))
-                if self._stop.is_set() or after(faults) is Next.HAND_TO_PERSON:
+                if not isinstance(fault, EngineAway):
+                    faults.append(str(fault))
+                if self._stop.is_set() or (faults and after(faults) is Next.HAND_TO_PERSON):
                     raise
                 self.listener.retried(student, str(fault))
+        raise SandboxFault("the engine goes away again and again")
 
     @property
     def _journal(self) -> str:
@@ -257,7 +261,12 @@ class Silent:
 
 
 def execute_starter(
-    assignment: Assignment, plan: Plan, executor: Executor, store: Store, bugs: list[str]
+    assignment: Assignment,
+    plan: Plan,
+    executor: Executor,
+    store: Store,
+    bugs: list[str],
+    listener: Listener | None = None,
 ) -> str:
     """Execute what students were given, if that is not known yet.
 
@@ -274,7 +283,7 @@ def execute_starter(
         executor=executor,
         store=store,
         jobs=1,
-        listener=Silent(),
+        listener=listener or Silent(),
         load=lambda _: starter,
         journal=journal,
     )

@@ -85,12 +85,12 @@ def _machine(state: Path) -> Iterator[Check]:
     folder = next(path for path in (state, *state.absolute().parents) if path.is_dir())
     free_gib = shutil.disk_usage(folder).free / 2**30
     memory_gib = psutil.virtual_memory().total / 2**30
-    fits = int(memory_gib * 1024 // Limits().memory_mib)
+    fits = int(memory_gib * 1024 // Limits().host_mib)
     yield Check(
         name="machine",
         state=State.OK if fits else State.WARN,
         says=f"{os.cpu_count()} processors, {memory_gib:.0f} GiB of memory: room for {fits} "
-        f"notebooks at a time at {Limits().memory_mib} MiB each",
+        f"notebooks at a time at {Limits().host_mib} MiB each",
     )
     yield Check(
         name="disk",

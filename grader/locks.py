@@ -38,7 +38,7 @@ def locked(path: Path, *, shared: bool = False, wait: bool = True) -> Iterator[b
     Raises:
         OSError: the file cannot be made.
     """
-    with path.open("a") as file:
+    with path.open("a+") as file:  # NFS locks nothing shared that cannot be read
         yield take(file, shared=shared, wait=wait)
 
 

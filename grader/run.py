@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Console
 
 from grader.assignment import Assignment
-from grader.batch import Batch, execute_starter
+from grader.batch import Batch, Silent, execute_starter
 from grader.course import Course
 from grader.diffing import changed_in_words
 from grader.display import Display, shown, summary
@@ -151,7 +151,8 @@ def _execute(
     workers = options.jobs or executor.at_once(plan.limits) or options.workers(plan.limits)
     console.print(f"sandbox {executor.name}, {workers} at a time", highlight=False)
     bugs: list[str] = []
-    fault = execute_starter(assignment, plan, executor, store, bugs)
+    waiting = _Waiting(console)
+    fault = execute_starter(assignment, plan, executor, store, bugs, waiting)
     if fault:
         says = f"the starter could not be executed, so what fails in it waits for a person: {fault}"
         console.print(f"  [yellow]{shown(says)}[/]", highlight=False)
@@ -171,6 +172,18 @@ def _execute(
         batch.execute(map(handed.read, chosen), fresh=options.fresh)
     _say_who_is_stale(handed, store, batch.plan.digest, console)
     return bugs + batch.bugs
+
+
+class _Waiting(Silent):
+    """Says only that another grader is waited for, which may take a while."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def awaited(self, count: int) -> None:
+        """Say it."""
+        says = "  the starter is being executed by another grader: waiting for it"
+        self._console.print(says, highlight=False)
 
 
 def _say_what_runs_again(

@@ -103,6 +103,24 @@ def guests(part: subprocess.Popen[bytes]) -> list[psutil.Process]:
     return []
 
 
+def working(parts: list[subprocess.Popen[bytes]]) -> subprocess.Popen[bytes]:
+    """A worker that executes something, as soon as there is one."""
+    end = time.monotonic() + START_S
+    while time.monotonic() < end:
+        if found := next((part for part in parts if guests(part)), None):
+            return found
+        time.sleep(0.05)
+    raise AssertionError("no worker executes anything")
+
+
+def lives(process: psutil.Process) -> bool:
+    """Whether a process runs; one that is dead may wait for the system to note it."""
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
 def families(started: list[psutil.Process]) -> list[psutil.Process]:
     """Processes, and all that they started."""
     found = list(started)

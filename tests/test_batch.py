@@ -1,5 +1,6 @@
 """One submission never stops the others, and a fault of ours never becomes a zero."""
 
+import errno
 import json
 import signal
 import threading
@@ -19,7 +20,7 @@ from grader.assignment import Assignment
 from grader.batch import Batch, execute_starter, score_all
 from grader.course import Course
 from grader.database.tables import DECISIONS
-from grader.errors import InputError, StoreFault
+from grader.errors import EngineAway, InputError, StoreFault
 from grader.evidence import ProbeStatus
 from grader.execute import execute
 from grader.executor import Local
@@ -389,7 +390,7 @@ def test_a_store_that_takes_nothing_stops_the_batch(tmp_path: Path, symbolic: Sy
             if database.is_file():
                 database.rename(tmp_path / "taken away")
                 database.mkdir()
-            time.sleep(0.05)
+            time.sleep(0.3)
             return super().run(box, reader, **more)
 
     sandbox = TakingAway(bench.right())
@@ -455,6 +456,32 @@ def test_a_bug_in_one_check_costs_no_other(tmp_path: Path, symbolic: Symbolic) -
     assert (
         scored.questions[0].checks[0].feedback == "The grader could not judge this; a person will."
     )
+
+
+class Away(FakeSandbox):
+    """Its engine is away so many times."""
+
+    times = 0
+
+    def run(self, *args: Any, **more: Any) -> Any:
+        if self.times:
+            self.times -= 1
+            raise EngineAway("the engine made no container: refused")
+        return super().run(*args, **more)
+
+
+@pytest.mark.parametrize(("times", "total"), [(3, 3), (6, None)])
+def test_an_engine_that_was_away_is_no_fault_unless_it_goes_again_and_again(
+    times: int, total: float | None, tmp_path: Path, symbolic: Symbolic
+) -> None:
+    bench = Bench(tmp_path, symbolic, s01=SOLUTION)
+    sandbox = Away(bench.right())
+    sandbox.times = times
+    bench.run(sandbox)
+    assert (bench.scores()["s01"].total, sandbox.count) == (total, total is not None)
+    assert [told[0] for told in bench.listened.heard].count("retried") == times
+    said = bench.store.entries("hw")["s01"].fault
+    assert said == ("" if total else "the engine goes away again and again")
 
 
 class Held(FakeSandbox):
@@ -530,6 +557,25 @@ def test_without_locks_the_first_evidence_stands_unless_it_is_made_anew(
     bench.run(Slower(wrong), fresh=fresh)
     assert points(bench.scores()["s01"])["2"] == (0 if fresh else 2)
     assert len(list((bench.store.root / "evidence").iterdir())) == 1
+
+
+def test_evidence_that_gave_way_to_what_cannot_be_kept_stands(
+    tmp_path: Path, symbolic: Symbolic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = Bench(tmp_path, symbolic, s01=SOLUTION)
+    bench.run(FakeSandbox(bench.right()))
+    rename = Path.rename
+
+    def full(self: Path, target: Path) -> Path:
+        if self.name == "whole":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", full)
+    with pytest.raises(StoreFault, match="No space left on device"):
+        bench.run(FakeSandbox(bench.right()), fresh=True)
+    assert bench.store.has(bench.store.entries("hw")["s01"].key)
+    assert bench.scores()["s01"].total == 3
 
 
 def test_evidence_that_had_given_way_is_put_back_after_a_kill(

@@ -379,6 +379,16 @@ def test_no_course_comes_into_the_database_of_another(
     assert set(Store(tmp_path / "copy", there).entries("hw")) == {"s01"}
 
 
+def test_the_file_in_another_courses_folder_is_that_courses(tmp_path: Path) -> None:
+    ours, file = tmp_path / "ours", tmp_path / "ours" / "grader.db"
+    Store(ours).note("hw", Entry(student="s01", submission="x"))
+    says = "expected a database of this course's own, found another course's in sqlite"
+    with pytest.raises(InputError, match=says):
+        Store(tmp_path / "theirs", f"sqlite:///{file}").entries("hw")
+    Store(ours, f"sqlite:///{file}").note("hw", Entry(student="s02", submission="x"))
+    assert set(Store(ours).entries("hw")) == {"s01", "s02"}
+
+
 def test_a_database_whose_first_transaction_failed_is_claimed_by_the_next(
     tmp_path: Path, database_url: str
 ) -> None:

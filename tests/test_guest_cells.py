@@ -236,7 +236,6 @@ def test_progress_bars_count_in_text_where_there_are_no_widgets() -> None:
     assert "epochs: 100%" in ran.texts[1]
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="daemons by fork")
 def lives(pid: int) -> bool:
     """Whether a process runs; one that is dead may wait for the system to note it."""
     try:
@@ -245,6 +244,7 @@ def lives(pid: int) -> bool:
         return False
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="daemons by fork")
 def test_nothing_a_student_started_outlives_the_run() -> None:
     ran = run_guest(
         "import subprocess, os\n"

@@ -38,7 +38,10 @@ AWAY_S = 60.0
 LOCK = 0x67726164
 FILE = "grader.db"
 #: How the types of file systems begin that other machines may have mounted too.
-SHARED = ("nfs", "cifs", "smb", "9p", "afs", "ceph", "lustre", "gpfs", "beegfs", "gluster", "fuse.")
+SHARED = (
+    *("nfs", "cifs", "smb", "9p", "afs", "ceph", "lustre", "gpfs", "beegfs", "gluster"),
+    *("virtiofs", "vboxsf", "ocfs2", "gfs2", "fuse."),
+)
 #: What of a URL's options says where a database is.
 PLACE = ("host", "port", "options")
 DRIVERS = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg"}
@@ -67,7 +70,8 @@ class Database:
         with self._transaction(reading=False) as connection:
             new = version_of(connection) < len(STEPS) and bring_up_to_date(connection)
             if self._is_elsewhere:
-                claim(connection, self.state, self._shown)
+                is_ours = new or self._noted == self._shown
+                claim(connection, self.state, self._shown, is_ours=is_ours)
             if new:
                 take_over(connection, self.state, FILE if self._is_elsewhere else "")
             yield connection
@@ -136,7 +140,7 @@ class Database:
 
     @property
     def _is_elsewhere(self) -> bool:
-        return bool(self.url)
+        return bool(self.url) and self._url.database != str(self.state / FILE)
 
     @property
     def _note(self) -> Path:
@@ -202,8 +206,8 @@ def _file_system(path: Path) -> str:
 
 
 def _begin_sqlite(engine: Engine, *, reading: bool) -> None:
-    is_shared = _file_system(Path(engine.url.database or "")).startswith(SHARED)
-    journal = "delete" if is_shared else "wal"
+    found = _file_system(Path(engine.url.database or ""))
+    journal = "delete" if not found or found.startswith(SHARED) else "wal"
 
     @event.listens_for(engine, "connect")
     def _connect(connection: Any, _record: Any) -> None:

@@ -21,7 +21,7 @@ from typing import Any
 import requests
 from docker.errors import APIError
 
-from grader.errors import InputError, SandboxFault
+from grader.errors import EngineAway, InputError, SandboxFault
 from grader.frames import FrameReader
 from grader.plan import Limits
 from grader.sandbox import environment, owner
@@ -29,6 +29,7 @@ from grader.sandbox.base import Cause, Stopped
 from grader.sandbox.engine import (
     ENGINE_ERRORS,
     Attached,
+    answers,
     answers_again,
     connect,
     translated,
@@ -165,15 +166,18 @@ class DockerSandbox:
         """Let no fault out while the engine is away: it would be everybody's, one by one.
 
         Raises:
-            InputError: the engine does not come back.
+            EngineAway: it was away.
+            InputError: it does not come back.
         """
         try:
             yield
         except SandboxFault as fault:
+            if self._closed or answers(self._client):
+                raise
             if not answers_again(self._client, AWAY_S, lambda: self._closed):
                 says = f"the engine has not answered for {AWAY_S:.0f} s ({fault})"
                 raise InputError(f"{says}: start it; the same command goes on") from fault
-            raise
+            raise EngineAway(str(fault)) from fault
 
     @property
     def _api(self) -> Any:

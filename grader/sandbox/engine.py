@@ -95,10 +95,18 @@ def _sentence(error: Exception) -> str:
     return said if len(said) <= 300 else said[:300] + "…"
 
 
+def answers(client: docker.DockerClient) -> bool:
+    """Whether an engine answers."""
+    with contextlib.suppress(*ENGINE_ERRORS):
+        client.ping()
+        return True
+    return False
+
+
 def answers_again(
     client: docker.DockerClient, wall_s: float, is_enough: Callable[[], bool]
 ) -> bool:
-    """Whether an engine answers, now or in a while; True as well once nobody wants to know.
+    """Whether an engine answers in a while; True as well once nobody wants to know.
 
     Args:
         client: A connection to it.
@@ -106,10 +114,7 @@ def answers_again(
         is_enough: Says that nobody waits any more.
     """
     end = time.monotonic() + wall_s
-    while not is_enough():
-        with contextlib.suppress(*ENGINE_ERRORS):
-            client.ping()
-            return True
+    while not is_enough() and not answers(client):
         if time.monotonic() > end:
             return False
         time.sleep(1)
