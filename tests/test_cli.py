@@ -105,6 +105,7 @@ def test_run_then_score_then_status(tmp_path: Path) -> None:
     assert "not executed: nothing was handed in" in status.stdout
 
 
+@pytest.mark.slow
 def test_identical_files_are_executed_once_and_the_command_says_so(tmp_path: Path) -> None:
     make_course(tmp_path, s01=SOLUTION, s02=SOLUTION, s03=WRONG)
     done = run_here(tmp_path)
@@ -121,6 +122,7 @@ def test_identical_files_are_executed_once_and_the_command_says_so(tmp_path: Pat
     assert "hw: 0 to execute, 3 known from before\n" in third.stdout
 
 
+@pytest.mark.slow
 def test_what_the_starter_lacks_here_is_said_and_costs_no_points(tmp_path: Path) -> None:
     fetch = "import gone_for_good\ncount = gone_for_good.count"
     given = [TEMPLATE[0], fetch, *TEMPLATE[2:]]
@@ -136,6 +138,7 @@ def test_what_the_starter_lacks_here_is_said_and_costs_no_points(tmp_path: Path)
     assert table["s02"]["note"] == f"the untouched starter; cell 2 {lacks}"
 
 
+@pytest.mark.slow
 def test_process_refuses_a_class(tmp_path: Path) -> None:
     make_course(tmp_path, s01=SOLUTION, s02=SOLUTION)
     done = grader("run", "submissions", "--sandbox", "process", cwd=tmp_path)
@@ -164,6 +167,7 @@ def test_a_bad_rubric_stops_before_anything_runs(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_bad_input_says_what_was_expected(tmp_path: Path) -> None:
     make_course(tmp_path, s01=SOLUTION)
     (tmp_path / "elsewhere").mkdir()
@@ -182,6 +186,7 @@ def test_bad_input_says_what_was_expected(tmp_path: Path) -> None:
         assert (done.returncode, says in done.stderr) == (2, True), done.stderr
 
 
+@pytest.mark.slow
 def test_a_reference_that_would_fail_its_own_rubric_stops_before_anything_runs(
     tmp_path: Path,
 ) -> None:
@@ -196,6 +201,7 @@ def test_a_reference_that_would_fail_its_own_rubric_stops_before_anything_runs(
     ]
 
 
+@pytest.mark.slow
 def test_a_reference_that_cannot_be_used_says_where(tmp_path: Path) -> None:
     make_course(tmp_path, s01=SOLUTION)
     reference = tmp_path / "reference" / "hw" / "reference.py"
@@ -218,6 +224,7 @@ def test_a_command_outside_of_a_course_says_so(tmp_path: Path) -> None:
     assert "expected a folder rubrics/ at or above" in done.stderr
 
 
+@pytest.mark.slow
 def test_rubric_show_prints_resolved_points() -> None:
     done = grader("rubric", "show", "nyu_hw4", cwd=ROOT)
     assert done.returncode == 0
@@ -225,6 +232,7 @@ def test_rubric_show_prints_resolved_points() -> None:
     assert done.stdout.split()[-2:] == ["all", "10"]
 
 
+@pytest.mark.slow
 def test_a_student_checks_without_the_course(tmp_path: Path) -> None:
     make_course(tmp_path / "course")
     assert grader("release", "hw", cwd=tmp_path / "course").returncode == 0
@@ -245,6 +253,7 @@ def test_a_student_checks_without_the_course(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_check_of_something_that_is_no_notebook(tmp_path: Path) -> None:
     make_course(tmp_path)
     write(tmp_path / "hw.ipynb", "import torch")
@@ -253,6 +262,7 @@ def test_check_of_something_that_is_no_notebook(tmp_path: Path) -> None:
     assert "hw.ipynb is not a notebook: its text is not JSON (line 1)" in done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="signals work otherwise on Windows")
 def test_an_interrupt_keeps_what_is_finished_and_says_how_to_go_on(tmp_path: Path) -> None:
     make_course(tmp_path, s01=SOLUTION, s02=["import time", *["time.sleep(3)"] * 4, *SOLUTION])
@@ -298,6 +308,7 @@ def test_a_rubric_proves_itself_in_docker(slug: str, docker_sandbox: object) -> 
     assert "notebooks earn exactly what they must (sandbox docker)" in done.stdout
 
 
+@pytest.mark.slow
 def test_report_writes_pages_beside_the_tables(tmp_path: Path) -> None:
     make_course(tmp_path, s01=SOLUTION)
     assert run_here(tmp_path).returncode == 1

@@ -219,6 +219,7 @@ def test_a_server_that_does_not_answer_is_a_fault_and_no_password_is_said(tmp_pa
     assert "postgresql://127.0.0.1:1/course cannot" in str(raised.value)
 
 
+@pytest.mark.slow
 def test_a_server_that_starts_anew_is_waited_for(tmp_path: Path, postgres_server: Server) -> None:
     store = Store(tmp_path, postgres_server.new())
     store.note("hw", Entry(student="s01", submission="x"))

@@ -59,6 +59,7 @@ def test_every_limit_of_a_real_sandbox_holds(opened: Opener, name: str) -> None:
     assert limits_that_break(opened(name), LIMITS) == []
 
 
+@pytest.mark.slow
 def test_limits_that_do_not_hold_are_named(process_sandbox: Sandbox) -> None:
     broken = set(limits_that_break(process_sandbox, LIMITS)) - {"no network"}
     assert broken == {"files read-only", "processes limited", "scratch space limited"}

@@ -223,6 +223,7 @@ def test_a_reply_larger_than_its_room_is_not_read(tmp_path: Path) -> None:
     assert replies.read_reply(tmp_path / "s", 10) == ("too_large", b"")
 
 
+@pytest.mark.slow
 def test_probes_that_kill_hang_or_raise_cost_only_themselves() -> None:
     ran = run_guest(
         "import os, signal, time\nn = 0",
@@ -253,6 +254,7 @@ def test_probes_that_kill_hang_or_raise_cost_only_themselves() -> None:
     assert ran.end["ending"] == "kernel_died"
 
 
+@pytest.mark.slow
 def test_a_probe_that_runs_out_of_time_alone_leaves_the_run_complete() -> None:
     ran = run_guest(
         "import time\ndef hang(): time.sleep(60)",
@@ -262,6 +264,7 @@ def test_a_probe_that_runs_out_of_time_alone_leaves_the_run_complete() -> None:
     assert ran.end["ending"] == "complete"
 
 
+@pytest.mark.slow
 def test_values_are_held_to_their_limit_and_to_that_of_all_evidence() -> None:
     ran = run_guest(
         "import torch\na, b, c = (torch.zeros(200_000) for _ in 'abc')\nd = torch.zeros(300_000)",

@@ -210,6 +210,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory, symbolic: Symbolic) -> Bench
     return bench
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("jobs", [1, 3])
 def test_scores_are_those_of_judging_in_this_process(bench: Bench, jobs: int) -> None:
     here = bench.here()
@@ -230,6 +231,7 @@ def test_scores_are_those_of_judging_in_this_process(bench: Bench, jobs: int) ->
     assert bench.bugs == []
 
 
+@pytest.mark.slow
 def test_a_bug_comes_back_with_its_traceback(tmp_path: Path, symbolic: Symbolic) -> None:
     bench = Bench(tmp_path, symbolic, s01=SOLUTION)
     bench.run("s01", bench.told())
@@ -277,6 +279,7 @@ def test_what_takes_too_much_waits_for_a_person_and_costs_nobody_else(
     assert bench.bugs == []
 
 
+@pytest.mark.slow
 def test_a_submission_whose_process_died_is_judged_once_more(
     tmp_path: Path, symbolic: Symbolic
 ) -> None:
@@ -287,6 +290,7 @@ def test_a_submission_whose_process_died_is_judged_once_more(
     assert outcomes(score) == "full none pending none"
 
 
+@pytest.mark.slow
 def test_what_waits_for_ever_waits_for_a_person(tmp_path: Path, symbolic: Symbolic) -> None:
     bench = Bench(tmp_path, symbolic, s01=SOLUTION)
     bench.run("s01", bench.told(value_of("SLEEPS")))
@@ -296,6 +300,7 @@ def test_what_waits_for_ever_waits_for_a_person(tmp_path: Path, symbolic: Symbol
     assert (score.status, score.note) == (Status.NEEDS_PERSON, "judging it took more than 4 s")
 
 
+@pytest.mark.slow
 def test_ctrl_c_kills_every_process(tmp_path: Path, symbolic: Symbolic) -> None:
     bench = Bench(tmp_path, symbolic, s01=SOLUTION, s02=["# two", *SOLUTION])
     bench.run("s01", bench.told())
@@ -319,6 +324,7 @@ def test_ctrl_c_kills_every_process(tmp_path: Path, symbolic: Symbolic) -> None:
     assert alive == []
 
 
+@pytest.mark.slow
 def test_what_is_raised_while_scores_are_taken_is_what_is_heard_of(
     tmp_path: Path, symbolic: Symbolic
 ) -> None:
@@ -347,6 +353,7 @@ def test_whoever_asks_a_dead_process_again_need_not_wait() -> None:
     assert child.stop() == 0
 
 
+@pytest.mark.slow
 def test_nobody_waits_for_scores_that_nobody_takes(tmp_path: Path, symbolic: Symbolic) -> None:
     many = {f"s{number}": [f"# {number}", *SOLUTION] for number in range(9)}
     bench = Bench(tmp_path, symbolic, **many)
@@ -360,6 +367,7 @@ def test_nobody_waits_for_scores_that_nobody_takes(tmp_path: Path, symbolic: Sym
     assert time.monotonic() - start < 60
 
 
+@pytest.mark.slow
 def test_a_rubric_that_was_changed_meanwhile_is_noticed(tmp_path: Path, symbolic: Symbolic) -> None:
     bench = Bench(tmp_path, symbolic, s01=SOLUTION)
     bench.run("s01", bench.told())
@@ -383,6 +391,7 @@ def test_what_the_process_cannot_open_is_said(tmp_path: Path, symbolic: Symbolic
 NOT_SHOWN = "Cells and pictures could not be shown here"
 
 
+@pytest.mark.slow
 @pytest.mark.threat("RX-07")
 def test_what_killed_the_judge_is_not_read_again_for_its_page(
     tmp_path: Path, symbolic: Symbolic
@@ -409,6 +418,7 @@ DYING = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.threat("RX-07")
 def test_a_page_that_cannot_be_made_costs_its_pictures_alone(
     tmp_path: Path, symbolic: Symbolic, monkeypatch: pytest.MonkeyPatch

@@ -141,6 +141,7 @@ LINUX_311 = pytest.mark.skipif(
 )
 
 
+@pytest.mark.slow
 @LINUX_311
 def test_the_script_locks_all_that_is_needed_for_every_machine(script: Any, tmp_path: Path) -> None:
     wheels = tmp_path / "wheels"
@@ -158,6 +159,7 @@ def test_the_script_locks_all_that_is_needed_for_every_machine(script: Any, tmp_
     )
 
 
+@pytest.mark.slow
 @LINUX_311
 def test_the_script_keeps_versions_and_the_digests_of_a_torch_that_cannot_be_had(
     script: Any, tmp_path: Path

@@ -169,6 +169,7 @@ def course(folder: Path, gpu: str) -> Path:
 RUN = ("run", "submissions", "--sandbox", "process", "--trust-students")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("gpu", "gpus", "says"),
     [
@@ -188,6 +189,7 @@ def test_a_rubric_that_requires_a_gpu_runs_nothing_without(
     assert not (tmp_path / "course" / "reports").exists()
 
 
+@pytest.mark.slow
 def test_a_rubric_that_prefers_a_gpu_runs_on_the_cpu_and_the_report_says_so(
     driver: Driver, tmp_path: Path
 ) -> None:
@@ -198,6 +200,7 @@ def test_a_rubric_that_prefers_a_gpu_runs_on_the_cpu_and_the_report_says_so(
     assert "ran on the CPU, because there was no GPU for it" in line
 
 
+@pytest.mark.slow
 def test_a_gpu_that_torch_cannot_find_is_a_fault_and_nobodys_zero(
     driver: Driver, tmp_path: Path
 ) -> None:

@@ -184,6 +184,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory, symbolic: Symbolic, web: Li
     return Press(tmp_path_factory.mktemp("hostile"), symbolic, students).publish()
 
 
+@pytest.mark.slow
 @pytest.mark.threat("RI-01", "RI-02", "HE-08")
 @pytest.mark.parametrize("kind", ["students", "staff"])
 def test_what_a_student_wrote_is_text(
@@ -205,6 +206,7 @@ def test_what_a_student_wrote_is_text(
     assert "\u202e" not in shown.page.content()
 
 
+@pytest.mark.slow
 @pytest.mark.threat("RI-01")
 def test_names_of_students_are_text_too(folder: Path, browser: Browser, web: Listening) -> None:
     shown = Opened(browser, folder / "index.html")
@@ -293,6 +295,7 @@ def luminance(colour: str) -> float:
     return sum(w * c for w, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
 
 
+@pytest.mark.slow
 def test_a_keyboard_reaches_the_content_first(folder: Path, browser: Browser) -> None:
     page = Opened(browser, folder / "students" / "tame.html").page
     page.keyboard.press("Tab")

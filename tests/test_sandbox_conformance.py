@@ -564,6 +564,7 @@ def surveys() -> dict[str, dict[str, Any]]:
     return {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "sentence"), parameters())
 def test_a_sandbox_keeps_its_promises(
     name: str,

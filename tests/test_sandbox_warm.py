@@ -271,6 +271,7 @@ print(warm.in_fork(lambda: 0), warm.in_fork(die), warm.in_fork(fail))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(platform.system() != "Linux", reason="workers are Linux containers")
 def test_whoever_is_killed_ends_the_worker_with_the_code_of_that() -> None:
     done = subprocess.run([sys.executable, "-c", ENDED], capture_output=True, text=True, check=True)

@@ -45,6 +45,7 @@ def prove(course: Course, symbolic: Symbolic, sandbox: ProcessSandbox) -> Proof:
     return verify(course, course.open("hw", symbolic), sandbox, jobs=2, listener=Listened())
 
 
+@pytest.mark.slow
 def test_a_rubric_proves_itself(
     tmp_path: Path, symbolic: Symbolic, sandbox: ProcessSandbox
 ) -> None:
@@ -58,6 +59,7 @@ def test_a_rubric_proves_itself(
     assert (proof.problems, proof.verified, proof.bugs) == ((), 4, ())
 
 
+@pytest.mark.slow
 def test_every_disagreement_is_named(
     tmp_path: Path, symbolic: Symbolic, sandbox: ProcessSandbox
 ) -> None:
@@ -77,6 +79,7 @@ def test_every_disagreement_is_named(
     ]
 
 
+@pytest.mark.slow
 def test_single_checks_may_be_stated_too(
     tmp_path: Path, symbolic: Symbolic, sandbox: ProcessSandbox
 ) -> None:
@@ -94,6 +97,7 @@ def test_single_checks_may_be_stated_too(
     ]
 
 
+@pytest.mark.slow
 def test_a_solution_that_never_ran_proves_nothing(tmp_path: Path, symbolic: Symbolic) -> None:
     course = make_course(tmp_path)
     assignment = course.open("hw", symbolic)
@@ -133,6 +137,7 @@ def double(x): return 2 * x
 """
 
 
+@pytest.mark.slow
 def test_what_rests_on_a_students_word_is_listed(tmp_path: Path, symbolic: Symbolic) -> None:
     course = make_course(tmp_path)
     write(tmp_path / "rubrics/hw.yaml", CLAIMS)
@@ -172,6 +177,7 @@ def test_a_right_notebook_checks_out(
     ]
 
 
+@pytest.mark.slow
 def test_what_is_wrong_is_said_without_the_answer(
     tmp_path: Path, symbolic: Symbolic, sandbox: ProcessSandbox
 ) -> None:
@@ -190,6 +196,7 @@ def test_what_is_wrong_is_said_without_the_answer(
     assert not any(line.ok for line in (cell, count, double, words))
 
 
+@pytest.mark.slow
 @pytest.mark.threat("AL-06")
 def test_a_wrong_formula_in_the_right_form_is_not_given_away(
     tmp_path: Path, symbolic: Symbolic, sandbox: ProcessSandbox
@@ -199,6 +206,7 @@ def test_a_wrong_formula_in_the_right_form_is_not_given_away(
     assert all(line.ok for line in checked(folder, symbolic, sandbox))
 
 
+@pytest.mark.slow
 def test_of_alternatives_only_the_chosen_one_is_looked_at(
     tmp_path: Path, symbolic: Symbolic, sandbox: ProcessSandbox
 ) -> None:

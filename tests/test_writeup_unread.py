@@ -123,6 +123,7 @@ def test_a_text_of_more_lines_than_are_read_may_hold_any_answer(name: str, data:
     assert held(File(name, b"\n".join(data.split(b"\n")[:20_000]))) == [False, False]
 
 
+@pytest.mark.slow
 @pytest.mark.threat("RX-07")
 def test_no_lines_take_long() -> None:
     texts = {f"{n}.txt": File(f"{n}.txt", b"q\n" * 4_000_000) for n in range(16)}

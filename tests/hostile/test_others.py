@@ -285,6 +285,7 @@ print("SEEN" + json.dumps({
 """
 
 
+@pytest.mark.slow
 @pytest.mark.threat("RS-15")
 def test_a_notebook_cannot_tell_the_self_check_from_grading(
     opened: Opener, tmp_path: Path, symbolic: Symbolic

@@ -197,6 +197,7 @@ def test_a_notebook_of_a_million_cells_is_refused_before_they_are_made() -> None
 SMALL_PARTS = {"lists": "[]", "objects": "{}", "numbers": "7", "names": '"":0'}
 
 
+@pytest.mark.slow
 @pytest.mark.threat("RX-06")
 @pytest.mark.parametrize("part", SMALL_PARTS)
 def test_a_notebook_of_too_many_small_parts_is_refused_before_they_are_made(part: str) -> None:

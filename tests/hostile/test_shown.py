@@ -132,6 +132,7 @@ def test_a_page_stays_small_whatever_was_written(tmp_path: Path, symbolic: Symbo
     assert max(sizes.values()) < 1 << 20, sizes
 
 
+@pytest.mark.slow
 @pytest.mark.threat("RI-04")
 def test_no_control_reaches_a_terminal(tmp_path: Path) -> None:
     evil = CONTROLS.replace("\x00", "").replace("/", "")
