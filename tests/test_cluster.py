@@ -187,7 +187,7 @@ def test_without_anybody_to_execute_the_batch_stops_and_keeps_what_is_finished(
     assert grading.wait() == 2, said
     says = {
         "scheduler": f"the scheduler at {parts.address} is gone",
-        "workers": f"no worker is left at {parts.address} with sandbox 1, MiB 1024: "
+        "workers": f"no worker is left at {parts.address} with sandbox 1, MiB 1280: "
         "start some and go on",
     }
     assert " ".join(said).endswith(says[lost]), said
