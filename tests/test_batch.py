@@ -110,6 +110,7 @@ def points(score: Score) -> dict[str, float | None]:
     return {question.id: question.points for question in score.questions}
 
 
+@pytest.mark.slow
 def test_evidence_is_scored(tmp_path: Path, symbolic: Symbolic) -> None:
     bench = Bench(tmp_path, symbolic, s01=SOLUTION)
     bench.run(FakeSandbox(bench.right()))
@@ -380,6 +381,7 @@ def test_changed_data_is_said(tmp_path: Path, symbolic: Symbolic) -> None:
     assert bench.scores()["s01"].note == "data/ has changed since this was executed: grader run"
 
 
+@pytest.mark.slow
 def test_a_store_that_takes_nothing_stops_the_batch(tmp_path: Path, symbolic: Symbolic) -> None:
     many = {f"s{number:02}": [f"x = {number}"] for number in range(9)}
     bench = Bench(tmp_path, symbolic, **many)
@@ -497,6 +499,7 @@ class Held(FakeSandbox):
         return super().run(*args, **more)
 
 
+@pytest.mark.slow
 def test_two_graders_at_once_share_the_work_and_execute_nothing_twice(
     tmp_path: Path, symbolic: Symbolic
 ) -> None:
@@ -519,6 +522,7 @@ def test_two_graders_at_once_share_the_work_and_execute_nothing_twice(
     assert list((bench.store.root / "evidence").glob(".*")) == []
 
 
+@pytest.mark.slow
 def test_who_waits_for_another_grader_can_be_interrupted(
     tmp_path: Path, symbolic: Symbolic
 ) -> None:

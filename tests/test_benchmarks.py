@@ -160,6 +160,7 @@ def test_notebooks_that_say_something_else_are_not_of_the_same_kind() -> None:
     assert kind_of(box) != kind_of(other)
 
 
+@pytest.mark.slow
 def test_samples_are_those_that_run_to_their_end() -> None:
     names = [folder.name for folder in samples("nyu_hw4", 18)]
     assert (len(names), names[0]) == (18, "s01")
@@ -173,6 +174,7 @@ def test_no_two_notebooks_of_a_class_are_identical(tmp_path: Path) -> None:
     assert len({read_submission(folder, "nyu_hw4").digest for folder in folders}) == 3
 
 
+@pytest.mark.slow
 def test_another_rubric_and_reference_of_a_class_ask_for_no_new_execution(tmp_path: Path) -> None:
     write_class(tmp_path / "class", "nyu_hw4", 1, samples("nyu_hw4", 1))
     course = Course(tmp_path / "class")
@@ -192,6 +194,7 @@ def test_disk_space_is_counted_in_whole_blocks(tmp_path: Path) -> None:
     assert 100_000 <= (space_mib(tmp_path) - empty) * 2**20 < 120_000
 
 
+@pytest.mark.slow
 def test_the_plot_has_a_curve_for_every_command(tmp_path: Path) -> None:
     found = [
         Took(

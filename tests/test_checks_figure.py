@@ -188,6 +188,7 @@ def test_data_that_are_no_numbers_are_refused(
     assert told == [((key,), f"Value error, {says}")]
 
 
+@pytest.mark.slow
 def test_a_notebook_without_matplotlib_has_no_figures() -> None:
     assert run_guest("x = 1", probes=[ask("figures", FIGURES)]).seen() == {FIGURES: []}
 

@@ -31,6 +31,7 @@ def run_here(root: Path, *args: str) -> subprocess.CompletedProcess[str]:
     return grader("run", "submissions", "--sandbox", "process", "--trust-students", *args, cwd=root)
 
 
+@pytest.mark.slow
 def test_help_teaches_without_waiting_for_torch(tmp_path: Path) -> None:
     done = grader("--help", cwd=tmp_path)
     assert done.returncode == 0
@@ -55,6 +56,7 @@ VERBS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("verb", VERBS)
 def test_every_verb_has_help(verb: str, tmp_path: Path) -> None:
     assert "Usage:" in grader(verb, "--help", cwd=tmp_path).stdout
@@ -146,6 +148,7 @@ def test_process_refuses_a_class(tmp_path: Path) -> None:
     assert "--sandbox process isolates nothing" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_bad_rubric_stops_before_anything_runs(tmp_path: Path) -> None:
     make_course(tmp_path, s01=SOLUTION)
     rubric = tmp_path / "rubrics" / "hw.yaml"
@@ -218,6 +221,7 @@ def test_a_reference_that_cannot_be_used_says_where(tmp_path: Path) -> None:
     assert "expected the reference at" in gone.stderr
 
 
+@pytest.mark.slow
 def test_a_command_outside_of_a_course_says_so(tmp_path: Path) -> None:
     done = grader("verify", cwd=tmp_path)
     assert done.returncode == 2
@@ -285,6 +289,7 @@ def test_an_interrupt_keeps_what_is_finished_and_says_how_to_go_on(tmp_path: Pat
     assert "1 to execute, 1 known from before" in again.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows keeps a folder that is in use")
 def test_a_bug_that_cannot_be_written_down_is_shown(tmp_path: Path) -> None:
     gone = tmp_path / "gone"

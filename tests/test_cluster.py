@@ -258,6 +258,7 @@ def told(*command: str) -> tuple[int, str]:
     return ran.returncode, ran.stderr.splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_an_address_that_cannot_be_used_is_said() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -268,6 +269,7 @@ def test_an_address_that_cannot_be_used_is_said() -> None:
     assert "Address already in use" in says
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("option", ["--sandbox=docker", "--gpus=all", "--runtime=runsc"])
 def test_what_a_worker_decides_is_not_said_to_grader_run(option: str, tmp_path: Path) -> None:
     make_course(tmp_path, s01=SOLUTION)
@@ -432,6 +434,7 @@ def test_what_no_worker_can_do_is_said_once(open_parts: Parts, tmp_path: Path) -
 # --- what travels ---------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_what_a_worker_gets_names_no_student_and_holds_no_answer(tmp_path: Path) -> None:
     course = make_course(tmp_path, canary_student=["x = 1"])
     with Symbolic(wall_s=20) as symbolic:

@@ -352,6 +352,7 @@ SQUARES = st.sampled_from(["float64", "float32", "int64", "bool"]).flatmap(
 PAIRS = st.tuples(VALUES, VALUES) | st.tuples(NUMERIC, NUMERIC) | st.tuples(SQUARES, SQUARES)
 
 
+@pytest.mark.slow
 @settings(max_examples=400, deadline=None)
 @given(PAIRS)
 def test_no_pair_of_values_is_too_strange_to_compare(pair: tuple[Value, Value]) -> None:
@@ -378,6 +379,7 @@ def finite(value: Value) -> bool:
     return True
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(VALUES.filter(finite))
 def test_a_finite_value_equals_itself(value: Value) -> None:

@@ -80,6 +80,7 @@ def cluster() -> dict[str, Any]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SETTINGS)
 def test_compose_says_which_setting_is_missing(name: str) -> None:
     ran = composed(**{key: value for key, value in SETTINGS.items() if key != name})

@@ -16,6 +16,7 @@ from guest_driver import MAIN, capture, run_guest
 linux = pytest.mark.skipif(sys.platform != "linux", reason="needs Linux's /proc and prctl")
 
 
+@pytest.mark.slow
 def test_the_guest_imports_nothing_of_the_grader_and_the_grader_nothing_of_it() -> None:
     for file in sorted(MAIN.parent.parent.rglob("*.py")):
         inside = MAIN.parent in file.parents

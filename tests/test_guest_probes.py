@@ -278,6 +278,7 @@ def test_values_are_held_to_their_limit_and_to_that_of_all_evidence() -> None:
     assert ran.end["ending"] == "complete"
 
 
+@pytest.mark.slow
 def test_a_student_who_bends_the_shell_still_cannot_see_our_requests() -> None:
     ran = run_guest(
         "seen = []\nip = get_ipython()\n"
@@ -291,6 +292,7 @@ def test_a_student_who_bends_the_shell_still_cannot_see_our_requests() -> None:
     assert all("probe" not in str(line) for line in [*seen["seen"], *seen["In"]])
 
 
+@pytest.mark.slow
 def test_objects_of_the_students_classes_are_made_for_each_call() -> None:
     ran = run_guest(
         "class Config:\n"

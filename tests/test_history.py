@@ -214,6 +214,7 @@ def symbolic() -> Iterator[Symbolic]:
         yield started
 
 
+@pytest.mark.slow
 def test_a_basis_says_which_question_changed_and_whether_the_reference_did(
     tmp_path: Path, symbolic: Symbolic
 ) -> None:

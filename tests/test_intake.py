@@ -227,6 +227,7 @@ def test_files_are_part_of_the_digest_and_write_ups_are_not(tmp_path: Path) -> N
     assert read_submission(tmp_path, "hw").digest != first.digest
 
 
+@pytest.mark.slow
 def test_what_is_too_large_is_left_out_and_named(tmp_path: Path) -> None:
     put(tmp_path, hw_ipynb=notebook("x = 1"), small_bin=b"1")
     for name, mib in {"a": 60, "b": 65, "c": 60, "d": 60}.items():

@@ -379,6 +379,7 @@ def test_a_rubric_that_was_changed_meanwhile_is_noticed(tmp_path: Path, symbolic
         bench.judged()
 
 
+@pytest.mark.slow
 def test_what_the_process_cannot_open_is_said(tmp_path: Path, symbolic: Symbolic) -> None:
     bench = Bench(tmp_path, symbolic, s01=SOLUTION)
     bench.run("s01", bench.told())
@@ -454,6 +455,7 @@ def test_a_page_is_read_strictly(spoil: dict[str, Any]) -> None:
         Page.read({**told, **spoil})
 
 
+@pytest.mark.slow
 def test_torch_is_loaded_for_a_reference_only() -> None:
     told = "import sys, grader.judging.worker; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", told], check=False).returncode == 0

@@ -263,6 +263,7 @@ def test_two_write_at_once(tmp_path: Path) -> None:
     assert [third.get(b"other%d" % n) for n in range(20)] == [b"2"] * 20
 
 
+@pytest.mark.slow
 def test_formulas_are_compared_once_and_the_process_is_not_even_started(tmp_path: Path) -> None:
     path, n = tmp_path / "known.sqlite", {"n": "positive integer"}
     told, started = [], []

@@ -58,6 +58,7 @@ def test_ctrl_c_while_memory_is_awaited_gives_the_gpu_back(lent: Lent) -> None:
     assert ids_free(lent.gpus) == {"GPU-0", "GPU-1"}
 
 
+@pytest.mark.slow
 def test_a_gpu_that_keeps_memory_is_quarantined_and_said_so_and_stays_so(lent: Lent) -> None:
     lent.readings.used["GPU-0"] = [100, 912]
     with lent.gpus.lend(WHOLE) as loan:
@@ -73,6 +74,7 @@ def test_a_gpu_that_keeps_memory_is_quarantined_and_said_so_and_stays_so(lent: L
     assert ids_free(Lent(lent.folder).gpus) == {"GPU-0", "GPU-1"}
 
 
+@pytest.mark.slow
 def test_a_gpu_may_take_a_moment_to_free_its_memory(lent: Lent) -> None:
     lent.readings.used["GPU-0"] = [100, 7000, 7000, 164]
     lent.gpus.grace_s = 5
@@ -88,6 +90,7 @@ def test_memory_of_others_from_before_is_not_held_against_a_submission(lent: Len
     assert lent.said == []
 
 
+@pytest.mark.slow
 def test_whose_memory_is_kept_is_asked_when_the_last_one_has_ended(tmp_path: Path) -> None:
     lent = Lent(tmp_path / "gpus", 8000)
     lent.readings.used["GPU-0"] = [100, 900]

@@ -180,6 +180,7 @@ def test_the_script_keeps_versions_and_the_digests_of_a_torch_that_cannot_be_had
     assert lock.read(made.read_text(), "")[1].version == "1.6"
 
 
+@pytest.mark.slow
 @LINUX_311
 def test_the_script_writes_nothing_when_pip_finds_no_way(
     script: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -112,6 +112,7 @@ def test_a_machine_without_a_driver_is_said_in_a_sentence(driver: Driver) -> Non
     )
 
 
+@pytest.mark.slow
 def test_a_gpu_is_quarantined_by_what_the_driver_says_of_its_memory(driver: Driver) -> None:
     driver.has(TWO)
     program = f"""{LENDS}
@@ -215,6 +216,7 @@ def test_a_gpu_that_torch_cannot_find_is_a_fault_and_nobodys_zero(
     assert "the plan asks for a GPU, and torch finds none" in staff
 
 
+@pytest.mark.slow
 def test_status_names_gpus_in_quarantine(driver: Driver, tmp_path: Path) -> None:
     folder = course(tmp_path / "course", "required")
     write(folder / ".grader" / "gpus" / "GPU-aaaa", "it failed its self-test: broken\n")

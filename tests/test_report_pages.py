@@ -229,6 +229,7 @@ ODD: dict[str, Value] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("value", ODD.values(), ids=ODD.keys())
 def test_any_value_makes_a_page(value: Value, tmp_path: Path, symbolic: Symbolic) -> None:
     told = Told(masks={"public1": value, "case1": value}, sizes=value, losses=value)

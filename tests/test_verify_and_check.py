@@ -108,6 +108,7 @@ def test_a_solution_that_never_ran_proves_nothing(tmp_path: Path, symbolic: Symb
     )
 
 
+@pytest.mark.slow
 def test_verifying_needs_a_solution(
     tmp_path: Path, symbolic: Symbolic, sandbox: ProcessSandbox
 ) -> None:
@@ -165,6 +166,7 @@ def checked(folder: Path, symbolic: Symbolic, sandbox: ProcessSandbox) -> list[L
     return check(folder / "hw.ipynb", told, sandbox, symbolic)
 
 
+@pytest.mark.slow
 def test_a_right_notebook_checks_out(
     tmp_path: Path, symbolic: Symbolic, sandbox: ProcessSandbox
 ) -> None:
@@ -267,6 +269,7 @@ def answers_of(assignment: Assignment) -> list[str]:
     return [text for text in found if len(text) > 3]
 
 
+@pytest.mark.slow
 @pytest.mark.threat("AL-01", "AL-06")
 @pytest.mark.parametrize("slug", sorted(path.stem for path in (ROOT / "rubrics").glob("*.yaml")))
 def test_no_answer_leaves_the_trusted_side(slug: str, symbolic: Symbolic) -> None:
@@ -332,6 +335,7 @@ MISFITS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("net", "says"), MISFITS.values(), ids=MISFITS)
 def test_what_a_model_returns_is_said_in_words(
     net: dict[str, str], says: str, tmp_path: Path, symbolic: Symbolic, sandbox: ProcessSandbox
@@ -344,6 +348,7 @@ def test_what_a_model_returns_is_said_in_words(
     assert [line.says for line in checked(folder, symbolic, sandbox)] == [says]
 
 
+@pytest.mark.slow
 def test_what_a_cell_says_ends_once(
     tmp_path: Path, symbolic: Symbolic, sandbox: ProcessSandbox
 ) -> None:

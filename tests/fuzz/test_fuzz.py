@@ -35,6 +35,7 @@ def test_no_input_of_the_right_form_breaks_a_reader(name: str) -> None:
     put()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TARGETS)
 def test_valid_inputs_and_any_bytes_break_no_reader(name: str) -> None:
     target = TARGETS[name]

@@ -114,6 +114,7 @@ def test_what_imitates_a_report_stands_in_a_box_of_its_own(kind: str, folder: Pa
     assert not [text for within, text in texts if "h2" in within and "(100 %)" in text]
 
 
+@pytest.mark.slow
 @pytest.mark.threat("RI-05")
 def test_a_page_stays_small_whatever_was_written(tmp_path: Path, symbolic: Symbolic) -> None:
     flood = IMITATION * 100_000
