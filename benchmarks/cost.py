@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-PATIENCE_S = 900.0
+PATIENCE_S = 600.0
 """How long a command may take: a peer that hangs must not keep the others from being measured."""
 IDLE_SHARE = 0.05
 """Above this share of all processors somebody else is at work, and figures mean little."""
@@ -34,7 +34,14 @@ class Failed(Exception):
     """A command that is measured did not do its work."""
 
 
-def measured(command: Sequence[str], *, env: Mapping[str, str], log: Path, cwd: Path) -> Cost:
+def measured(
+    command: Sequence[str],
+    *,
+    env: Mapping[str, str],
+    log: Path,
+    cwd: Path,
+    patience_s: float = PATIENCE_S,
+) -> Cost:
     """Run a command and say what it cost.
 
     Args:
@@ -42,13 +49,14 @@ def measured(command: Sequence[str], *, env: Mapping[str, str], log: Path, cwd: 
         env: Its environment.
         log: Takes all that it prints.
         cwd: Where it runs.
+        patience_s: How long it may take.
 
     Raises:
         Failed: it ended with another exit code than 0, or not at all.
     """
     own, busy, begun = _children_s(), busy_s(), time.monotonic()
     with log.open("w") as out:
-        code = _run(command, env, cwd, out)
+        code = _run(command, env, cwd, out, patience_s)
     cost = Cost(wall_s=time.monotonic() - begun, busy_s=busy_s() - busy, own_s=_children_s() - own)
     if code:
         tail = log.read_text(errors="replace").strip().splitlines()[-1:]
@@ -56,7 +64,9 @@ def measured(command: Sequence[str], *, env: Mapping[str, str], log: Path, cwd: 
     return cost
 
 
-def _run(command: Sequence[str], env: Mapping[str, str], cwd: Path, out: IO[str]) -> str:
+def _run(
+    command: Sequence[str], env: Mapping[str, str], cwd: Path, out: IO[str], patience_s: float
+) -> str:
     process = subprocess.Popen(  # noqa: S603 - the commands are written in this folder
         command,
         env=env,
@@ -67,10 +77,10 @@ def _run(command: Sequence[str], env: Mapping[str, str], cwd: Path, out: IO[str]
         start_new_session=True,
     )
     try:
-        code = process.wait(PATIENCE_S)
+        code = process.wait(patience_s)
         return f"exit code {code}" if code else ""
     except subprocess.TimeoutExpired:
-        return f"not done after {PATIENCE_S:.0f} s"
+        return f"not done after {patience_s:.0f} s"
     finally:
         with contextlib.suppress(ProcessLookupError):  # also when we are interrupted
             os.killpg(process.pid, signal.SIGKILL)

@@ -1,61 +1,60 @@
 """One `grader run` or `grader score` in a process of its own, which says how much memory it took.
 
-python -m benchmarks.graded run|score COURSE SLUG SANDBOX REPORT
+python -m benchmarks.graded record|first|again|score COURSE SLUG SANDBOX RECORDINGS REPORT
 
-`run` executes one notebook in the sandbox and replays it for all others; `score` executes nothing.
-The report is a JSON file with `peak_mib`.
+`record` is `grader run`, which also writes down what comes out of the sandbox; `first` is `grader
+run` with that in the place of the sandbox; `again` is `grader run` when all is known, and `score`
+is `grader score`. The report is a JSON file with `peak_mib`.
 """
 
 from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks.replay import Replay
-from grader.batch import Batch
+from benchmarks.replay import Recorder, Replay
 from grader.course import Course
-from grader.display import Display
-from grader.intake.folders import Handed
-from grader.options import Options
-from grader.run import rescore
+from grader.executor import Local, local
+from grader.options import NEEDS_PERSON, Options
+from grader.run import rescore, run
 from grader.sandbox.choose import Wish, choose
-from grader.store import Store
-from grader.symbolic import Symbolic
 
 
-def main(action: str, root: Path, slug: str, sandbox: str, report: Path) -> int:
-    """Do it; returns the grader's exit code."""
-    course, console = Course(root), Console()
-    if action == "run":
-        execute(course, slug, sandbox, console)
-    options = Options(out=root / "reports")
-    code = rescore(course, [(slug, root / "submissions" / slug)], console, options)
+def main(action: str, root: Path, slug: str, sandbox: str, recordings: Path, report: Path) -> int:
+    """Do it; returns the grader's exit code, and 0 where a person is needed."""
+    course, console, options = Course(root), Console(), Options(out=root / "reports")
+    assignments = [(slug, root / "submissions" / slug)]
+    wish = Wish(name=sandbox, trusted=True)
+    places = {
+        "record": partial(recorded, wish, recordings),
+        "first": partial(replayed, recordings),
+        "again": partial(local, wish, course.state),
+    }
+    if action == "score":
+        code = rescore(course, assignments, console, options)
+    else:
+        code = run(course, assignments, places[action], console, options)
     report.write_text(json.dumps({"peak_mib": peak_mib()}))
-    return code
+    return 0 if code == NEEDS_PERSON else code
 
 
-def execute(course: Course, slug: str, sandbox: str, console: Console) -> None:
-    """Run the first notebook, and replay it for the rest."""
-    handed = Handed(course.root / "submissions" / slug, slug)
-    with (
-        Symbolic() as symbolic,
-        choose(Wish(name=sandbox, trusted=True), console) as inner,
-        Display(console, slug) as display,
-    ):
-        assignment = course.open(slug, symbolic)
-        batch = Batch(
-            assignment=assignment,
-            plan=assignment.plan(inner.image),
-            sandbox=Replay(inner),
-            store=Store(course.state),
-            jobs=2,
-            listener=display,
-            load=handed.read,
-        )
-        batch.execute(handed)
+@contextmanager
+def recorded(wish: Wish, folder: Path, console: Console) -> Iterator[Local]:
+    """Execute in a real sandbox, and write down what comes out."""
+    with choose(wish, console) as inner:
+        yield Local(Recorder(inner, folder))
+
+
+@contextmanager
+def replayed(folder: Path, console: Console) -> Iterator[Local]:
+    """Execute nothing: play what was recorded."""
+    yield Local(Replay(folder))
 
 
 def peak_mib(status: Path = Path("/proc/self/status")) -> float:
@@ -68,5 +67,6 @@ def peak_mib(status: Path = Path("/proc/self/status")) -> float:
 
 
 if __name__ == "__main__":
-    action, root, slug, sandbox, report = sys.argv[1:]
-    sys.exit(main(action, Path(root).resolve(), slug, sandbox, Path(report)))
+    action, root, slug, sandbox, recordings, report = sys.argv[1:]
+    told = Path(root).resolve(), slug, sandbox, Path(recordings), Path(report)
+    sys.exit(main(action, *told))

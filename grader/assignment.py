@@ -14,6 +14,7 @@ from grader.checks.base import Context, Request
 from grader.checks.culprit import defined_names
 from grader.codec import encode
 from grader.errors import RubricError
+from grader.known import folder_digest
 from grader.plan import Plan, Probe
 from grader.rubric import Check, Rubric, load_rubric
 from grader.rubric.yaml import Document, Place
@@ -56,6 +57,12 @@ class Assignment:
     def layout(self) -> Layout:
         """Which files are handed in, and which cells are not run."""
         return layout_of(self.rubric, self.lib)
+
+    @property
+    def asks_reference(self) -> bool:
+        """Whether the reference is called with results of students, as predicates and measures."""
+        checks = self.rubric.checks
+        return any(c.kind == "metric" or getattr(c.params, "holds", None) for c in checks)
 
     @cached_property
     def names(self) -> frozenset[str]:
@@ -185,19 +192,6 @@ def place_of(document: Document, check: Check) -> Place:
         return ("questions", at, "alternatives", alternative[0], int(number) - 1)
     inline = "checks" not in questions[at]
     return ("questions", at) if inline else ("questions", at, "checks", int(number) - 1)
-
-
-def folder_digest(folder: Path) -> str:
-    """Digest of names and contents of all files below a folder."""
-    digest = hashlib.sha256()
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-        if "__pycache__" in path.parts:
-            continue
-        digest.update(f"{path.relative_to(folder).as_posix()}\0{path.stat().st_size}\0".encode())
-        with path.open("rb") as file:
-            for block in iter(lambda: file.read(1 << 20), b""):
-                digest.update(block)
-    return digest.hexdigest()
 
 
 def _digest(request: Mapping[str, Any]) -> str:

@@ -100,9 +100,12 @@ class Child:
     def hear(self, wall_s: float) -> str | None:
         """The next line; empty when there is none to come, None if none came in time."""
         try:
-            return self._lines.get(timeout=wall_s)
+            line = self._lines.get(timeout=wall_s)
         except queue.Empty:
             return None
+        if not line:
+            self._lines.put(line)  # whoever asks a dead process again need not wait
+        return line
 
     def kill(self) -> None:
         """Kill the process, and its group if it leads one; another thread may be hearing."""

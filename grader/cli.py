@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
-import json
-import sys
-import time
-import traceback
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 
 from grader import __version__
+from grader.cli_cluster import cluster
 from grader.cli_grades import grades
 from grader.cli_options import (
     EXIT_CODES,
+    cluster_installed,
     course_option,
+    gpus_option,
     jobs_option,
     judges_option,
     out_option,
     rubric_option,
     sandbox_option,
+    tls_option,
     trust_option,
 )
 from grader.display import console
-from grader.errors import Fault, InputError, ReferenceFault, RubricError
-from grader.options import BAD_INPUT, INTERRUPTED, OUR_BUG, Options
+from grader.errors import InputError
+from grader.options import Options
 
 
 @click.group(epilog=EXIT_CODES)
@@ -41,6 +41,7 @@ def grader() -> None:
       grader run submissions/       execute, score, write reports/
       grader score submissions/     after a change of points or tolerances
       grader report submissions/    pages for the class and every student
+      grader diff nyu_hw4           whose points changed, and why
 
     \b
     A student's:
@@ -57,11 +58,15 @@ def grader() -> None:
 @jobs_option
 @trust_option
 @click.option("--student", "students", multiple=True, help="Only this student; may be repeated.")
-@click.option("--gpus", default="none", show_default=True, help="all, none, or numbers: 0,1")
+@gpus_option
 @click.option("--cell-time", type=click.FloatRange(0.1), help="Seconds a cell may take.")
 @click.option("--time-limit", type=click.FloatRange(1), help="Seconds a notebook may take.")
 @click.option("--memory", type=click.IntRange(256), help="MiB a submission may use.")
 @click.option("--runtime", help="Docker runtime, such as runsc for gVisor.")
+@click.option(
+    "--cluster", "address", help="Execute on the workers of this scheduler: tls://HOST:8786."
+)
+@tls_option
 @click.option("--fresh", is_flag=True, help="Execute anew what is already known.")
 def run(
     submissions: Path,
@@ -70,29 +75,40 @@ def run(
     runtime: str | None,
     gpus: str,
     trust_students: bool,
+    address: str | None,
+    tls: Path | None,
     **given: Any,
 ) -> int:
     """Execute what is new or changed in SUBMISSIONS, score it, write reports.
 
-    SUBMISSIONS is a folder of assignments, or one assignment's folder of students. The rubric is
-    found by the assignment's name. A second run executes only what is new or changed.
+    SUBMISSIONS is a folder of assignments, one assignment's folder of students, or an assignment's
+    name, for submissions/<name>. A second run executes only what is new or changed.
     """
     from grader import run as running
     from grader.course import find_course
-    from grader.intake.folders import Handed, assignments_in
+    from grader.executor import local
+    from grader.intake.folders import Handed
     from grader.sandbox.choose import Wish
 
     found = find_course(submissions, course)
-    assignments = assignments_in(submissions, found.slugs)
+    assignments = found.handed_in(submissions)
     _one_rubric(given["rubric"], assignments)
-    options = _options(given, gpu=gpus != "none")
+    options = _options(given)
     students = options.students or [
         s for slug, at in assignments for s in Handed(at, slug).students
     ]
     wish = Wish(
         name=sandbox, gpus=gpus, runtime=runtime, trusted=trust_students or len(set(students)) < 2
     )
-    return running.run(found, assignments, wish, console(), options)
+    if address is None:
+        here = partial(local, wish, found.state)
+        return running.run(found, assignments, here, console(), options)
+    if (sandbox, gpus, runtime) != ("auto", "none", None):
+        says = "--sandbox, --gpus and --runtime are said to `grader cluster worker`"
+        raise InputError(f"--cluster {address}: {says}")
+    with cluster_installed():
+        from grader.cluster.far import cluster as far
+    return running.run(found, assignments, partial(far, address, tls), console(), options)
 
 
 @grader.command(epilog=EXIT_CODES)
@@ -105,14 +121,14 @@ def score(submissions: Path, course: Path | None, **given: Any) -> int:
     """Score again from what was executed before, executing nothing.
 
     For a change of points, tolerances, mistakes or the reference. A question that asks something
-    else than before is left unscored, and the report says so.
+    else than before is left unscored, and the report says so. SUBMISSIONS as for `grader run`:
+    `grader score nyu_hw4` will do.
     """
     from grader import run as running
     from grader.course import find_course
-    from grader.intake.folders import assignments_in
 
     found = find_course(submissions, course)
-    assignments = assignments_in(submissions, found.slugs)
+    assignments = found.handed_in(submissions)
     _one_rubric(given["rubric"], assignments)
     return running.rescore(found, assignments, console(), _options(given))
 
@@ -131,10 +147,9 @@ def report(submissions: Path, course: Path | None, **given: Any) -> int:
     """
     from grader import run as running
     from grader.course import find_course
-    from grader.intake.folders import assignments_in
 
     found = find_course(submissions, course)
-    assignments = assignments_in(submissions, found.slugs)
+    assignments = found.handed_in(submissions)
     _one_rubric(given["rubric"], assignments)
     return running.rescore(found, assignments, console(), _options(given), pages=True)
 
@@ -178,6 +193,7 @@ def release(slug: str, out: Path, course: Path | None) -> int:
 @sandbox_option
 @jobs_option
 @trust_option
+@gpus_option
 def verify(slugs: tuple[str, ...], course: Path | None, sandbox: str, **given: Any) -> int:
     """Prove rubrics: the solution earns everything, the template nothing, samples what they must.
 
@@ -186,7 +202,7 @@ def verify(slugs: tuple[str, ...], course: Path | None, sandbox: str, **given: A
     from grader.commands import verify_rubrics
     from grader.sandbox.choose import Wish
 
-    wish = Wish(name=sandbox, trusted=given["trust_students"])
+    wish = Wish(name=sandbox, gpus=given["gpus"], trusted=given["trust_students"])
     return verify_rubrics(slugs, course, wish, given["jobs"] or 0, console())
 
 
@@ -209,7 +225,28 @@ def status(submissions: Path, course: Path | None) -> int:
     return show_status(submissions, course, console())
 
 
+@grader.command(epilog=EXIT_CODES)
+@click.argument("slug", required=False)
+@click.option("--from", "first", type=int, metavar="N", help="The earlier scoring, by its number.")
+@click.option("--to", "last", type=int, metavar="N", help="The later one; the last if left out.")
+@click.option("--list", "listed", is_flag=True, help="List the scorings there were, and no points.")
+@course_option
+def diff(
+    slug: str | None, first: int | None, last: int | None, listed: bool, course: Path | None
+) -> int:
+    """Show whose points changed between two scorings of SLUG, by question, and why.
+
+    Without numbers the last two are compared. A scoring that changes nothing is not counted.
+    """
+    from grader.diffing import list_scorings, show_differences
+
+    if listed:
+        return list_scorings(slug, course, console())
+    return show_differences(slug, course, console(), first=first, last=last)
+
+
 grader.add_command(grades)
+grader.add_command(cluster)
 
 
 @grader.group()
@@ -228,11 +265,9 @@ def rubric_show(slug: str, course: Path | None, rubric: Path | None) -> int:
     return show_rubric(slug, course, rubric, console())
 
 
-def _options(given: dict[str, Any], *, gpu: bool = False) -> Options:
+def _options(given: dict[str, Any]) -> Options:
     named = {"cell_time": "cell_s", "time_limit": "total_s", "memory": "memory_mib"}
     limits = {field: given[key] for key, field in named.items() if given.get(key) is not None}
-    if gpu:
-        limits["gpu"] = True
     return Options(
         out=given["out"],
         rubric=given["rubric"],
@@ -247,37 +282,3 @@ def _one_rubric(rubric: Path | None, assignments: list[tuple[str, Path]]) -> Non
     if rubric is not None and len(assignments) != 1:
         names = ", ".join(slug for slug, _ in assignments)
         raise InputError(f"--rubric: expected one assignment's folder, found {names}")
-
-
-def main() -> None:
-    """Run the command; the one boundary where errors become sentences and exit codes."""
-    stderr = Console(stderr=True, highlight=False)
-    try:
-        code = grader(standalone_mode=False)
-    except (click.exceptions.Abort, KeyboardInterrupt):
-        stderr.print("\n[bold]interrupted[/]: what is finished is kept; the same command goes on")
-        code = INTERRUPTED
-    except click.ClickException as error:
-        error.show()
-        code = BAD_INPUT
-    except InputError as error:
-        for problem in error.problems if isinstance(error, RubricError) else [str(error)]:
-            stderr.print(problem, markup=False, soft_wrap=True)
-        code = BAD_INPUT
-    except ReferenceFault as error:
-        stderr.print(f"{error}: mend the reference", markup=False, soft_wrap=True)
-        code = BAD_INPUT
-    except Fault as error:
-        stderr.print(f"fault: {error}", markup=False, soft_wrap=True)
-        code = OUR_BUG
-    except Exception:  # noqa: BLE001 - the last boundary: a bug of ours becomes a file to send us
-        stderr.print(f"a bug of the grader: please report {_crash_log()}", soft_wrap=True)
-        code = OUR_BUG
-    sys.exit(code if isinstance(code, int) else 0)
-
-
-def _crash_log() -> Path:
-    path = Path(f"grader-crash-{time.strftime('%Y%m%d-%H%M%S')}.log")
-    told = {"version": __version__, "argv": sys.argv[1:], "python": sys.version}
-    path.write_text(json.dumps(told) + "\n" + traceback.format_exc(), encoding="utf-8")
-    return path

@@ -15,11 +15,14 @@ from grader.course import Course, find_course
 from grader.display import Display, shown
 from grader.doctor import Check, examine
 from grader.errors import InputError, SubmissionError
-from grader.intake.folders import Handed, assignments_in
+from grader.executor import local
+from grader.intake.folders import Handed
 from grader.options import ALL_SCORED, BAD_INPUT, NEEDS_PERSON, OUR_BUG, Options
 from grader.release import release, self_check
+from grader.run import device_of
 from grader.sandbox.base import Sandbox
 from grader.sandbox.choose import Wish, choose
+from grader.sandbox.lending import quarantined
 from grader.selfcheck import Line, check, read_self_check
 from grader.store import Store
 from grader.symbolic import Symbolic
@@ -94,7 +97,7 @@ def _show_lines(told: dict[str, Any], lines: Sequence[Line], console: Console) -
 def release_assignment(slug: str, out: Path, course: Path | None, console: Console) -> int:
     """`grader release`: write what students get."""
     found = find_course(Path(), course)
-    with Symbolic() as symbolic:
+    with Symbolic(found.known) as symbolic:
         files = release(found, found.open(slug, symbolic), out)
     for path in files:
         console.print(f"wrote {path}", highlight=False)
@@ -107,14 +110,18 @@ def verify_rubrics(
     """`grader verify`: let rubrics prove themselves."""
     found = find_course(Path(), course)
     code = ALL_SCORED
-    with Symbolic() as symbolic:
+    with Symbolic(found.known) as symbolic:
         opened = [found.open(slug, symbolic) for slug in slugs or found.slugs]
-        with choose(wish, console) as sandbox:
+        with local(wish, found.state, console) as executor:
             for assignment in opened:
+                limits = device_of(assignment, executor, console)
+                plan = assignment.plan(executor.image, **limits)
                 with Display(console, f"verify {assignment.slug}") as show:
-                    workers = Options(out=Path(), jobs=jobs).workers(assignment.rubric.limits)
-                    proof = verify(found, assignment, sandbox, jobs=workers, listener=show)
-                code = max(code, _show_proof(proof, found, sandbox, console))
+                    workers = Options(out=Path(), jobs=jobs).workers(plan.limits)
+                    proof = verify(
+                        found, assignment, executor.sandbox, plan=plan, jobs=workers, listener=show
+                    )
+                code = max(code, _show_proof(proof, found, executor.sandbox, console))
     return code
 
 
@@ -156,9 +163,9 @@ def examine_machine(course: Path | None, console: Console) -> int:
 def show_status(submissions: Path, course: Path | None, console: Console) -> int:
     """`grader status`: what is executed, what is not, what met a fault of ours."""
     found = find_course(submissions, course)
-    store = Store(found.state)
+    store = Store(found.state, found.database)
     code = ALL_SCORED
-    for slug, folder in assignments_in(submissions, found.slugs):
+    for slug, folder in found.handed_in(submissions):
         entries = store.entries(slug)
         table = Table(title=slug, title_justify="left", title_style="bold", box=None)
         for column in ("student", "state"):
@@ -173,16 +180,19 @@ def show_status(submissions: Path, course: Path | None, console: Console) -> int
                 state = f"needs a person: {entry.fault}"
                 code = NEEDS_PERSON
             else:
-                state = "executed" if store.has(entry.key) else "its evidence is gone: grader run"
+                gone = "its evidence is gone or damaged: grader run"
+                state = "executed" if store.has(entry.key) else gone
             table.add_row(shown(submission.student), shown(state))
         console.print(table)
+    for gpu, why in quarantined(found.state / "gpus").items():
+        console.print(f"quarantined: {shown(gpu)}: {shown(why)}: grader doctor", highlight=False)
     return code
 
 
 def show_rubric(slug: str, course: Path | None, rubric: Path | None, console: Console) -> int:
     """`grader rubric show`: the resolved points of every check."""
     found = find_course(Path(), course)
-    with Symbolic() as symbolic:
+    with Symbolic(found.known) as symbolic:
         assignment = found.open(slug, symbolic, rubric)
     title = f"{slug}: {assignment.rubric.title}"
     table = Table(title=title, title_justify="left", title_style="bold", box=None)

@@ -6,7 +6,8 @@
                                       data/, and lib/: packages that stand in for missing ones
 <root>/reference/<slug>/solution/     the same files as students would hand in to earn everything
 <root>/submissions/<slug>/<student>/  what students hand in
-<root>/.grader/                       secret, evidence, and the record of each run
+<root>/.grader/                       secret, evidence, what is known, and the database if it is in
+                                      no other place
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ from grader.assignment import Assignment, layout_of, look_closer, read_rubric
 from grader.checks.base import Context
 from grader.errors import InputError
 from grader.inputs import Inputs
-from grader.intake.folders import read_submission
+from grader.intake.folders import assignments_in, read_submission
+from grader.known import Known
+from grader.locks import open_alone
 from grader.reference import Reference
 from grader.rehearse import refuse
 from grader.submission import Layout, Submission
@@ -28,6 +31,8 @@ from grader.symbolic import Symbolic
 from grader.writeup.read import WriteUps
 
 SECRET_BYTES = 32
+#: The environment variable that says where a course's database is.
+DATABASE = "GRADER_DATABASE"
 #: In the place of a student's name, for what students were given.
 STARTER = "(template)"
 
@@ -41,11 +46,18 @@ class Course:
     """
 
     root: Path
+    database: str = ""
+    """Where its database is, as a URL; in its folder if empty."""
 
     @property
     def state(self) -> Path:
         """Where the grader keeps evidence, runs and the secret."""
         return self.root / ".grader"
+
+    @property
+    def known(self) -> Known:
+        """What references gave and how formulas compared, from earlier runs."""
+        return Known(self.state / "known.sqlite")
 
     @property
     def slugs(self) -> list[str]:
@@ -63,6 +75,18 @@ class Course:
             known = ", ".join(self.slugs) or "none"
             raise InputError(f"expected a rubric at {self.shown(path)}, found rubrics for: {known}")
         return path
+
+    def handed_in(self, given: Path) -> list[tuple[str, Path]]:
+        """The assignments in a folder, or the one whose name is given in its place.
+
+        Args:
+            given: A folder of assignments, one assignment's folder of students, or its slug.
+
+        Raises:
+            InputError: there is none that has a rubric.
+        """
+        named = not given.exists() and str(given) in self.slugs
+        return assignments_in(self.root / "submissions" / given if named else given, self.slugs)
 
     def solution(self, slug: str) -> Path:
         """The notebook that earns everything."""
@@ -122,7 +146,7 @@ class Course:
         if given.problem and self.template(slug).is_file():
             raise InputError(f"{self.shown(folder / 'student')}: {given.problem}")
         context = Context(
-            reference=Reference(folder / "reference.py"),
+            reference=Reference(folder / "reference.py", symbolic.known),
             inputs=Inputs(self.secret(), slug, rubric.round),
             symbolic=symbolic,
             template=given.cells,
@@ -157,19 +181,16 @@ class Course:
         return found
 
     def _make_secret(self, path: Path) -> None:
-        """Write it whole and then link it, so that of two first runs both read the same."""
+        """Write it whole beside and rename it, so that of two first runs both read the same."""
         self.state.mkdir(exist_ok=True)
-        beside = path.with_name(f"secret-{os.getpid()}-{secrets.token_hex(4)}")
-        handle = os.open(beside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-        with os.fdopen(handle, "w") as file:
+        beside = path.with_name("secret.new")
+        with open_alone(beside) as file:
+            if path.exists():  # another run was first: its secret counts
+                beside.unlink()
+                return
             file.write(secrets.token_hex(SECRET_BYTES))
-        try:
-            os.link(beside, path)
-        except FileExistsError:
-            pass  # another run was first: its secret counts
-        except OSError:
-            beside.replace(path)  # a file system without hard links
-        beside.unlink(missing_ok=True)
+            file.flush()
+            beside.replace(path)
 
     def shown(self, path: Path) -> str:
         """A path as messages write it: relative to the working folder where that is shorter."""
@@ -182,17 +203,20 @@ class Course:
 def find_course(near: Path, explicit: Path | None = None) -> Course:
     """Find the course: the nearest folder at or above `near`, else at or above the working folder.
 
+    Its database is where the environment says; `--database` has put it there.
+
     Raises:
         InputError: no such folder holds `rubrics/`.
     """
+    database = os.environ.get(DATABASE, "")
     if explicit is not None:
         if not (explicit / "rubrics").is_dir():
             raise InputError(f"expected a folder with rubrics/ in it, found {explicit}")
-        return Course(explicit.resolve())
+        return Course(explicit.resolve(), database)
     for start in (near.resolve(), Path.cwd()):
         for folder in (start, *start.parents):
             if (folder / "rubrics").is_dir():
-                return Course(folder)
+                return Course(folder, database)
     where = f"{near} or the working folder"
     raise InputError(
         f"expected a folder rubrics/ at or above {where}, found none: use --course DIR"

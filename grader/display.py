@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 
 from rich.console import Console
@@ -56,13 +56,19 @@ class Display:
         """Show nothing yet."""
         return self
 
-    def planned(self, new: int, known: int) -> None:
-        """Say how many submissions are to be executed, and start showing it."""
-        self.total = count = new
+    def planned(self, new: int, known: int, alike: int) -> None:
+        """Say how many submissions are to be executed."""
+        self.total = new
         says = f"[bold]{self.title}[/]: {new} to execute"
+        says += f", {alike} of them identical to another" if alike else ""
         says += f", {known} known from before" if known else ""
         self.console.print(says, highlight=False)
-        if self.console.is_terminal and count:
+
+    def explained(self, reasons: Mapping[str, int]) -> None:
+        """Say why, and start showing progress."""
+        for reason, count in reasons.items():
+            self.console.print(f"  {count}: {shown(reason)}", highlight=False)
+        if self.console.is_terminal and self.total:
             self._progress = Progress(
                 SpinnerColumn(),
                 TextColumn("[bold]{task.description}"),
@@ -76,7 +82,12 @@ class Display:
                 transient=True,
             )
             self._progress.start()
-            self._task = self._progress.add_task(self.title, total=count, running="")
+            self._task = self._progress.add_task(self.title, total=self.total, running="")
+
+    def awaited(self, count: int) -> None:
+        """Say who is waited for."""
+        says = f"  {count} of them are being executed by another grader: waiting for it"
+        self.console.print(says, highlight=False)
 
     def __exit__(
         self,
@@ -127,7 +138,9 @@ def shown(text: str) -> str:
 
 def summary(console: Console, title: str, lines: Sequence[Line]) -> None:
     """Print the table at the end of a run."""
-    if len(lines) <= ROWS_SHOWN:
+    if not lines:
+        console.print(f"[bold]{shown(title)}[/]: nobody has a score yet", highlight=False)
+    elif len(lines) <= ROWS_SHOWN:
         console.print(_rows(title, lines, console.width))
     else:
         console.print(_counts(title, lines))
@@ -138,10 +151,9 @@ def _rows(title: str, lines: Sequence[Line], width: int) -> Table:
     table = Table(title=shown(title), title_justify="left", title_style="bold", box=None)
     rows = [_row(line) for line in lines]
     wide = [
-        max(Text.from_markup(cell).cell_len for cell in column)
-        for column in zip(*rows, strict=True)
+        max([len(heading), *(Text.from_markup(cell).cell_len for cell in column)])
+        for heading, *column in zip(HEADINGS, *rows, strict=True)
     ]
-    wide = [max(one, len(heading)) for one, heading in zip(wide, HEADINGS, strict=True)]
     room = width - sum(wide[:3]) - PADDING * len(HEADINGS)
     wide[3] = max(min(wide[3], room - LEAST_NOTE), len(HEADINGS[3]))
     wide[4] = max(min(wide[4], room - wide[3]), len(HEADINGS[4]))

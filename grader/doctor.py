@@ -17,18 +17,18 @@ import requests
 from docker.errors import DockerException
 
 from grader.errors import GraderError, InputError
-from grader.evidence import CellStatus
-from grader.execute import execute
-from grader.plan import Limits, Plan, Probe
+from grader.gpus import Device
+from grader.plan import Limits
 from grader.sandbox import bubblewrap, engine
-from grader.sandbox.base import Sandbox
 from grader.sandbox.bubblewrap import BubblewrapSandbox
 from grader.sandbox.docker import DockerSandbox
 from grader.sandbox.hardening import Engine, has_known_hole, read_engine
 from grader.sandbox.image import Built, built_image
-from grader.submission import Cell, CellKind, Submission
+from grader.sandbox.lending import chosen, quarantined
+from grader.sandbox.nvml import Nvml
+from grader.sandbox.warm import WarmDockerSandbox
+from grader.trials import MEMORY, TRIALS, limits_that_break
 
-LIMITS = Limits(cell_s=30, total_s=90, memory_mib=1024, scratch_mib=32, processes=100)
 LEAST_DISK_GIB = 5
 
 
@@ -51,64 +51,6 @@ class Check:
     """What would mend it, as something that a person can do."""
 
 
-#: Limits that a notebook tries to pass, by the sentence that is true when they hold. Each sets the
-#: variable `holds`.
-TRIALS = {
-    "no network": """
-import socket
-holds = True
-for address in ("127.0.0.1", "169.254.169.254", "1.1.1.1"):
-    try:
-        socket.create_connection((address, 80), timeout=0.5)
-        holds = False
-    except ConnectionRefusedError:
-        holds = holds and address == "127.0.0.1"
-    except OSError:
-        pass
-""",
-    "files read-only": """
-import os
-holds = not any(os.access(folder, os.W_OK) for folder in ("/", "/usr", "/etc", "/dev", "/var/tmp"))
-""",
-    "processes limited": """
-import os, signal, time
-children, holds = [], False
-try:
-    while len(children) < 150:
-        child = os.fork()
-        if child == 0:
-            time.sleep(20)
-            os._exit(0)
-        children.append(child)
-except OSError:
-    holds = True
-for child in children:
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
-""",
-    "scratch space limited": """
-import os
-holds = False
-try:
-    with open("fill", "wb") as file:
-        for _ in range(64):
-            file.write(bytes(1 << 20))
-            file.flush()
-except OSError:
-    holds = True
-os.unlink("fill")
-""",
-}
-MEMORY = "memory limited"
-BALLOON = """
-import time
-kept = []
-for _ in range(64):
-    kept.append(bytearray(b"x") * (32 << 20))
-    time.sleep(0.02)
-"""
-
-
 def examine(state: Path) -> Iterator[Check]:
     """Try everything, slowest things last.
 
@@ -121,7 +63,7 @@ def examine(state: Path) -> Iterator[Check]:
     for found in (*_docker(), *_bubblewrap()):
         yield found
         boxes += [found.name] * (found.state is State.OK and found.name.startswith("limits in "))
-    yield _graphics()
+    yield from _graphics(state)
     if boxes:
         names = " and ".join(name.removeprefix("limits in ") for name in boxes)
         yield Check(name="sandbox", state=State.OK, says=f"students' notebooks can run in {names}")
@@ -134,30 +76,6 @@ def examine(state: Path) -> Iterator[Check]:
         )
 
 
-def limits_that_break(sandbox: Sandbox, limits: Limits = LIMITS) -> list[str]:
-    """Run a notebook that tries to pass its limits; returns those that did not hold.
-
-    Raises:
-        SandboxFault: the sandbox does not work at all.
-    """
-    sources = [f"{source}\nlimit_{n} = holds" for n, source in enumerate(TRIALS.values())]
-    cells = tuple(Cell(CellKind.CODE, source) for source in [*sources, BALLOON])
-    probes = tuple(
-        Probe(id=name, request={"op": "capture", "name": f"limit_{n}"}, time_s=10)
-        for n, name in enumerate(TRIALS)
-    )
-    evidence = execute(
-        Submission(student="doctor", assignment="doctor", cells=cells),
-        Plan(assignment="doctor", limits=limits, probes=probes, seed=1, image=sandbox.image),
-        sandbox,
-        None,
-    ).evidence()
-    broken = [name for name in TRIALS if evidence.observed(name).value is not True]
-    last = evidence.cells[-1] if evidence.cells else None
-    held = last is not None and (last.index, last.status) == (len(TRIALS), CellStatus.MEMORY)
-    return broken if held else [*broken, MEMORY]
-
-
 def _software() -> Check:
     says = f"Python {platform.python_version()}, torch {metadata.version('torch')}"
     return Check(name="python", state=State.OK, says=f"{says} on {platform.platform(terse=True)}")
@@ -167,12 +85,12 @@ def _machine(state: Path) -> Iterator[Check]:
     folder = next(path for path in (state, *state.absolute().parents) if path.is_dir())
     free_gib = shutil.disk_usage(folder).free / 2**30
     memory_gib = psutil.virtual_memory().total / 2**30
-    fits = int(memory_gib * 1024 // Limits().memory_mib)
+    fits = int(memory_gib * 1024 // Limits().host_mib)
     yield Check(
         name="machine",
         state=State.OK if fits else State.WARN,
         says=f"{os.cpu_count()} processors, {memory_gib:.0f} GiB of memory: room for {fits} "
-        f"notebooks at a time at {Limits().memory_mib} MiB each",
+        f"notebooks at a time at {Limits().host_mib} MiB each",
     )
     yield Check(
         name="disk",
@@ -202,6 +120,7 @@ def _docker() -> Iterator[Check]:
             return
     if built:
         yield _live("docker", DockerSandbox)
+        yield _live("docker-warm", WarmDockerSandbox, only_asked_for=True)
 
 
 def engine_check(found: Engine) -> Check:
@@ -269,14 +188,23 @@ def _bubblewrap() -> Iterator[Check]:
     yield _live("bubblewrap", BubblewrapSandbox)
 
 
-def _live(name: str, make: type[DockerSandbox] | type[BubblewrapSandbox]) -> Check:
+def _live(
+    name: str,
+    make: type[DockerSandbox] | type[BubblewrapSandbox],
+    *,
+    only_asked_for: bool = False,
+) -> Check:
     name = f"limits in {name}"
     try:
         with closing(make()) as sandbox:
             broken = limits_that_break(sandbox)
     except GraderError as error:
+        says = f"an empty notebook failed: {error}"
+        if only_asked_for:
+            do = "only needed for --sandbox docker-warm; docs/security.md says what that takes"
+            return Check(name=name, state=State.WARN, says=says, do=do)
         do = "this must work before anything is graded"
-        return Check(name=name, state=State.FAIL, says=f"an empty notebook failed: {error}", do=do)
+        return Check(name=name, state=State.FAIL, says=says, do=do)
     if broken:
         says = f"these do not hold: {', '.join(broken)}"
         do = "grade on another machine, or turn on what the engine lacks"
@@ -284,25 +212,51 @@ def _live(name: str, make: type[DockerSandbox] | type[BubblewrapSandbox]) -> Che
     return Check(name=name, state=State.OK, says=f"{', '.join([*TRIALS, MEMORY])}: all hold")
 
 
-def _graphics() -> Check:
+def _graphics(state: Path) -> Iterator[Check]:
+    folder = state / "gpus"
     try:
-        gpus = engine.list_gpus("all")
-    except InputError:
-        return Check(
-            name="GPU", state=State.OK, says="none; rubrics that ask for one cannot run here"
-        )
+        with closing(Nvml()) as nvml:
+            bad = quarantined(folder)
+            for number in chosen("all", nvml.count()):
+                try:
+                    device = nvml.device(number)
+                except InputError as error:
+                    do = "look at it, and name the others with --gpus"
+                    yield Check(name=f"GPU {number}", state=State.WARN, says=str(error), do=do)
+                    continue
+                yield gpu_check(device, bad.get(device.id, ""), folder)
+    except InputError as error:
+        says = f"none to be used ({error}); rubrics that require one cannot run here"
+        yield Check(name="GPU", state=State.OK, says=says)
+        return
+    if not _hands_out_gpus():
+        says = "the engine lists no NVIDIA runtime, so no container gets a GPU"
+        do = "install the NVIDIA container toolkit and restart the engine"
+        yield Check(name="GPU", state=State.WARN, says=says, do=do)
+
+
+def gpu_check(device: Device, why: str, folder: Path) -> Check:
+    """Say what a GPU is, and whether it is lent.
+
+    Args:
+        device: The GPU.
+        why: Why it is quarantined; empty if it is not.
+        folder: Where quarantine is written down.
+    """
+    says = f"{device.name}, {device.free_mib} of {device.memory_mib} MiB free, {device.id}"
+    name = f"GPU {device.number}"
+    if not why:
+        return Check(name=name, state=State.OK, says=says)
+    do = f"look at it; once it is well, remove {folder / device.id}"
+    return Check(name=name, state=State.WARN, says=f"{says}; quarantined: {why}", do=do)
+
+
+def _hands_out_gpus() -> bool:
     try:
         with closing(engine.connect()) as client:
             about = client.info()
     except (GraderError, DockerException, requests.RequestException):
-        about = {}
+        return False
     # Either way of handing out GPUs: the toolkit's own runtime, or devices that the engine lists.
     ways = [*(about.get("Runtimes") or ()), *(str(d) for d in about.get("DiscoveredDevices") or ())]
-    if any("nvidia" in way for way in ways):
-        return Check(name="GPU", state=State.OK, says=f"{len(gpus)}: {', '.join(gpus)}")
-    return Check(
-        name="GPU",
-        state=State.WARN,
-        says=f"{len(gpus)} here, but the engine lists no NVIDIA runtime",
-        do="install the NVIDIA container toolkit and restart the engine",
-    )
+    return any("nvidia" in way for way in ways)

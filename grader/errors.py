@@ -7,6 +7,7 @@
     - SubmissionError   one submission cannot be read; the batch goes on without it
   + Fault               ours or the machine's: nothing was learned about the student, never scored
     - SandboxFault      the sandbox did not start, vanished, or was stopped by our backstop
+                        (EngineAway: because its engine was away, which answers again)
     - ProtocolViolation what came out of the sandbox is not what the guest writes
     - ReferenceFault    the reference raised (ReferenceRaised), or cannot be compared
     - StoreFault        evidence or a report cannot be written or read
@@ -49,6 +50,10 @@ class Fault(GraderError):
 
 class SandboxFault(Fault):
     """The sandbox did not start, or vanished before the guest could say how it ended."""
+
+
+class EngineAway(SandboxFault):
+    """The engine was away and is back: nobody's doing, and no reason to look at a submission."""
 
 
 class ProtocolViolation(Fault):

@@ -7,8 +7,8 @@ arrive and again whenever the store is read, by the same code.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Container, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, TypeVar
 
@@ -68,9 +68,22 @@ class Raised:
     evalue: str
     where: str = ""
     """Their line, or the whole traceback for a cell."""
+    code: str = ""
+    """CUDA's number of the error, if torch noted one; the kernel's word like the rest."""
+
+    @property
+    def of_gpu_memory(self) -> bool:
+        """Whether the memory of a GPU was used up.
+
+        Source: torch raises `torch.OutOfMemoryError` where its own allocator finds no room, and
+        notes the number 2, cudaErrorMemoryAllocation, where a library beside it does.
+        """
+        return self.ename == "OutOfMemoryError" or self.code == "2"
 
     def __str__(self) -> str:
         """`ValueError: what it said`, cut to a length that a person reads."""
+        if self.of_gpu_memory:  # what it said is about the machine
+            return f"{self.ename}: the memory of the GPU was used up"
         said = f"{self.ename}: {self.evalue}" if self.evalue else self.ename
         return said if len(said) <= 300 else said[:300] + "…"
 
@@ -94,6 +107,8 @@ class Observation:
     value: Value = None
     raised: Raised | None = None
     wall_s: float = 0.0
+    on_gpu: bool = False
+    """Whether the kernel that answered had a GPU."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,7 +149,7 @@ def read_cells(frames: Iterable[Frame]) -> tuple[CellReceipt, ...]:
     return tuple(cells[index] for index in sorted(cells))
 
 
-def read_observations(frames: Iterable[Frame], asked: Container[str]) -> dict[str, Observation]:
+def read_observations(frames: Sequence[Frame], asked: Container[str]) -> dict[str, Observation]:
     """Read the answers to the probes.
 
     Args:
@@ -145,7 +160,11 @@ def read_observations(frames: Iterable[Frame], asked: Container[str]) -> dict[st
         ProtocolViolation: a receipt is malformed, unasked for, or there twice.
     """
     receipts = probe_receipts(frames, asked)
-    return {probe_id: _observation(frame) for probe_id, frame in receipts.items()}
+    on_gpu = any(frame.kind == "ready" and frame.header.get("gpu") for frame in frames)
+    return {
+        probe_id: replace(_observation(frame), on_gpu=on_gpu)
+        for probe_id, frame in receipts.items()
+    }
 
 
 def probe_receipts(frames: Iterable[Frame], asked: Container[str]) -> dict[str, Frame]:
@@ -211,4 +230,5 @@ def _raised(said: dict[Any, Any], *, where: str) -> Raised | None:
     if not said.get("ename"):
         return None
     ename, evalue = str(said["ename"]), str(said.get("evalue", ""))
-    return Raised(ename=ename, evalue=evalue, where=str(said.get(where, "")))
+    code = str(said.get("code", ""))
+    return Raised(ename=ename, evalue=evalue, where=str(said.get(where, "")), code=code)

@@ -17,7 +17,7 @@ import json
 import secrets
 import struct
 from collections.abc import Container, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +56,8 @@ def execute(
     sandbox: Sandbox,
     data: Path | None,
     lib: Path | None = None,
+    *,
+    alone: bool = False,
 ) -> Run:
     """Run one submission and put the plan's probes to it.
 
@@ -65,6 +67,7 @@ def execute(
         sandbox: Where to run it.
         data: Folder of the course's data, shown read-only as `data/`, or None.
         lib: Folder of packages that stand in for what is not installed, or None.
+        alone: Whether it shares no GPU, whatever the plan says: for what failed once.
 
     Raises:
         SandboxFault: the machinery failed; nothing was learned about the student.
@@ -73,7 +76,8 @@ def execute(
     key = secrets.token_bytes(32)
     reader = FrameReader(key, plan.limits)
     box = build_box(submission, plan, key, watch_memory=sandbox.watch_memory)
-    stopped = sandbox.run(box, reader, limits=plan.limits, data=data, lib=lib)
+    limits = replace(plan.limits, gpu_share=plan.limits.gpu_share and not alone)
+    stopped = sandbox.run(box, reader, limits=limits, data=data, lib=lib)
     asked = frozenset(probe.id for probe in plan.probes)
     ending = ending_of(reader, stopped)
     cells = read_cells(reader.frames)
@@ -121,6 +125,7 @@ def build_box(submission: Submission, plan: Plan, key: bytes, *, watch_memory: b
         "seed": plan.seed,
         "threads": limits.threads,
         "gpu": limits.gpu,
+        "gpu_mib": limits.gpu_mib,
         "watch_memory": watch_memory,
     }
     head = json.dumps(told).encode("ascii")

@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import struct
+import threading
 import time
 from dataclasses import dataclass, field
 from typing import Any
@@ -63,15 +64,26 @@ class FrameReader:
     restarts: int = 0
     raw: bytearray = field(default_factory=bytearray)
     """Every byte of the frames accepted so far, as the evidence store keeps them."""
+    changed: threading.Condition = field(default_factory=threading.Condition)
+    """Held while bytes are passed on; notified when the deadline may have moved."""
+    _stopped: bool = False
     _buffer: bytearray = field(default_factory=bytearray)
     _digest: Any = field(default_factory=hashlib.sha256)
 
     def deadline(self) -> float:
         """Moment (monotonic, seconds) at which the backstop stops the sandbox."""
+        if self._stopped:
+            return self.started
         if self.ready_at is None:
             return self.started + self.limits.start_s
         ours_s = RESTART_S * min(self.restarts, MAX_RESTARTS)
         return self.ready_at + self.limits.total_s + ours_s + self.limits.slack_s
+
+    def stop(self) -> None:
+        """Let the deadline be over: whoever waits for the sandbox kills it; from any thread."""
+        with self.changed:
+            self._stopped = True
+            self.changed.notify_all()
 
     def feed(self, data: bytes) -> None:
         """Take the next bytes.

@@ -38,7 +38,7 @@ def import_grades(
     found = find_course(file.parent, course)
     sheet = read_sheet(file, found.shown(file), KNOWN)
     by = by or _user()
-    with open_grades(found.state) as grades:
+    with open_grades(found.state, found.database) as grades:
         slug = slug or _assignment_of(file, grades)
         done = check_sheet(
             sheet,
@@ -65,7 +65,8 @@ def withdraw_grade(
     """`grader grades withdraw`: take a grade back; its row waits again if it is one that waits."""
     slug, student, question, _ = of
     by = by or _user()
-    with open_grades(find_course(Path(), course).state) as grades:
+    found = find_course(Path(), course)
+    with open_grades(found.state, found.database) as grades:
         grade = _grade_of(of, grades)
         if grade.by.casefold() != by.casefold() and not replace:
             says = f"expected a grade of your own, found {grade.says} by {grade.by}"
@@ -97,7 +98,8 @@ def _grade_of(of: tuple[str, str, str, str | None], grades: Grades) -> Grade:
 
 def list_grades(slug: str | None, course: Path | None, console: Console) -> int:
     """`grader grades list`: the grade that counts for every row, and how many rows have none."""
-    with open_grades(find_course(Path(), course).state, reading=True) as grades:
+    found = find_course(Path(), course)
+    with open_grades(found.state, found.database, reading=True) as grades:
         for name in _chosen(slug, grades):
             expected, current = grades.expected(name), grades.current(name)
             _print(name, current.values(), expected, current, console)
@@ -108,7 +110,8 @@ def list_grades(slug: str | None, course: Path | None, console: Console) -> int:
 
 def show_grades(student: str, slug: str | None, course: Path | None, console: Console) -> int:
     """`grader grades show`: every grade that a student was ever given, in order."""
-    with open_grades(find_course(Path(), course).state, reading=True) as grades:
+    found = find_course(Path(), course)
+    with open_grades(found.state, found.database, reading=True) as grades:
         known = _chosen(slug, grades)
         given = {
             name: [g for g in grades.history(name) if g.row.student == student] for name in known

@@ -9,6 +9,9 @@ from functools import cached_property
 from grader.codec import encode
 from grader.values import Value
 
+#: Memory in MiB that a sandbox's own processes may take beside a submission: a warm worker's.
+OWN_MIB = 256
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
@@ -27,7 +30,11 @@ class Limits:
     threads: int = 1
     """Threads that numeric libraries may use; the share of CPU a sandbox gets."""
     gpu: bool = False
-    """Whether a GPU must be there."""
+    """Whether it runs on a GPU."""
+    gpu_mib: int = 0
+    """Memory of the GPU that it may use; 0 for all."""
+    gpu_share: bool = False
+    """Whether others may use the rest of the GPU meanwhile."""
     value_mib: int = 64
     """Size of one captured value."""
     evidence_mib: int = 512
@@ -37,6 +44,11 @@ class Limits:
     """Our own time until `ready`; exceeding it is our fault, never the student's."""
     slack_s: float = 10.0
     """How much later than the guest's own clock the backstop stops a sandbox."""
+
+    @property
+    def host_mib(self) -> int:
+        """What a host must have for it: the limit, and what a sandbox has beside a submission."""
+        return self.memory_mib + OWN_MIB
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

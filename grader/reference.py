@@ -11,18 +11,21 @@ import hashlib
 import importlib.util
 import sys
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeAlias
 
-from grader.codec import encode
-from grader.errors import ReferenceFault, ReferenceRaised
+from grader.codec import decode, encode
+from grader.errors import ProtocolViolation, ReferenceFault, ReferenceRaised
+from grader.known import NOTHING, Known, folder_digest
 from grader.values import Tensor, Value
 
 #: The parts of a request that say how something is called.
 CALLED = ("args", "build", "method", "repeat")
+#: How many verdicts and requests are kept, so that memory stays flat however many students.
+MOST_SAID = 10_000
 
 
 Drawn: TypeAlias = tuple[dict[str, Tensor], dict[str, Tensor]]
@@ -33,13 +36,21 @@ Drawn: TypeAlias = tuple[dict[str, Tensor], dict[str, Tensor]]
 class Reference:
     """One assignment's reference module; results are kept by name and arguments.
 
+    What other processes found is known, too, for as long as no file of its folder has changed: a
+    reference must read nothing that lies elsewhere.
+
     Args:
         path: `reference/<slug>/reference.py`.
+        known: What was found before.
     """
 
     path: Path
+    known: Known = NOTHING
     _module: ModuleType | None = None
-    _results: dict[str, Value] = field(default_factory=dict)
+    _results: dict[bytes, Value] = field(default_factory=dict)
+    _said: dict[bytes, Value] = field(default_factory=dict)
+    _same: dict[tuple[str, str, int], tuple[object, Value]] = field(default_factory=dict)
+    _folder: str = ""
 
     @property
     def module(self) -> ModuleType:
@@ -50,19 +61,26 @@ class Reference:
         """
         if self._module is None:
             self._module = _load(self.path)
+            if self._folder and self._folder != folder_digest(self.path.parent):
+                raise ReferenceFault(f"{self.path.parent} was changed meanwhile: once more")
         return self._module
 
     @property
     def names(self) -> list[str]:
         """Public names that the module defines."""
-        return [name for name in vars(self.module) if not name.startswith("_")]
+        found = self._once(
+            ["names", self.path.name], lambda: [n for n in vars(self.module) if n[:1] != "_"]
+        )
+        return list(found)
 
     def value(self, name: str) -> Value:
         """What a constant of the reference holds, or a function of no arguments returns."""
-        from grader import tensors  # torch: only when a reference is asked
 
-        found = self._get(name)
-        return self.call(name, {}) if callable(found) else tensors.plain(found, name)
+        def find() -> Value:
+            found = self._get(name)
+            return self.call(name, {}) if callable(found) else _tensors().plain(found, name)
+
+        return self._once(["value", name], find)
 
     def call(self, name: str, args: Mapping[str, Value]) -> Value:
         """What a function of the reference returns.
@@ -75,27 +93,26 @@ class Reference:
         Raises:
             ReferenceFault: it is not there, raised, or returned what is no plain value.
         """
-        return self.answer(name, {"args": dict(args)})
+        return self.answer(name, {"args": dict(args)}, once=True)
 
-    def answer(self, name: str, request: Mapping[str, Value]) -> Value:
+    def answer(self, name: str, request: Mapping[str, Value], *, once: bool = False) -> Value:
         """What the reference gives for a request of the guest's `call` operation.
 
         Args:
             name: A function of the reference, or a class if there is `build`.
             request: `args`, and where the rubric has them `build`, `method` and `repeat`; see
-                `grader/guest/probe.py`.
+                `grader/guest/probe.py`. Nobody may change it afterwards.
+            once: Whether this very object never comes again.
 
         Raises:
             ReferenceFault: it is not there, raised, or returned what is no plain value.
         """
         asked = {part: request[part] for part in CALLED if part in request}
-        key = hashlib.sha256(encode([name, asked])).hexdigest()
-        if key not in self._results:
-            from grader import tensors  # torch: only when a reference is asked
-
-            with _ours(name):
-                self._results[key] = tensors.answer(self._get(name), asked, name, self._get)
-        return self._results[key]
+        return self._once(
+            ["answer", name, asked],
+            lambda: _tensors().answer(self._get(name), asked, name, self._get),
+            None if once else request,
+        )
 
     def holds(self, name: str, result: Value, args: Mapping[str, Value]) -> bool | str:
         """What a predicate of the reference says of a result: True, False, or what does not hold.
@@ -109,10 +126,10 @@ class Reference:
             ReferenceRaised: the predicate raised.
             ReferenceFault: it is not there, or returned something else.
         """
-        from grader import tensors  # torch: only when a reference is asked
-
-        with _ours(name):
-            return tensors.holds(self._get(name), result, args, self._get)
+        return self._verdict(
+            ["holds", name, result, dict(args)],
+            lambda: _tensors().holds(self._get(name), result, args, self._get),
+        )
 
     def draw(self, name: str, seed: int, args: Sequence[Value]) -> Value:
         """An input that a function of the reference draws; it gets a seed, then `args`."""
@@ -130,10 +147,10 @@ class Reference:
             ReferenceRaised: the predicate raised.
             ReferenceFault: it is not there, or returned something else.
         """
-        from grader import tensors  # torch: only when a reference is asked
-
-        with _ours(name):
-            return tensors.agrees(self._get(name), args, self._get)
+        return self._verdict(
+            ["agrees", name, dict(args)],
+            lambda: _tensors().agrees(self._get(name), args, self._get),
+        )
 
     def weights(self, name: str, build: Mapping[str, Value], seed: int) -> Drawn:
         """Random weights for a model, by parameter name, in the reference's shapes.
@@ -141,10 +158,11 @@ class Reference:
         They are its own initial values plus normal noise of 0.1, so that parameters which start as
         ones or zeros (biases, norms) cannot be confused; statistics of batch norms likewise.
         """
-        from grader import networks  # torch: only when a reference is asked
-
-        with _ours(name):
-            return networks.draw_weights(self._get(name), build, seed, self._get)
+        weights, statistics = self._once(
+            ["weights", name, dict(build), seed],
+            lambda: _networks().draw_weights(self._get(name), build, seed, self._get),
+        )
+        return weights, statistics
 
     def model(self, name: str, request: Mapping[str, Value]) -> dict[str, Value]:
         """What the guest's `model` operation would find of a class of the reference.
@@ -152,6 +170,7 @@ class Reference:
         Args:
             name: A class of the reference, or a function that makes a model.
             request: As `grader/guest/model.py` states it; the weights must be named as here.
+                Nobody may change it afterwards.
 
         Returns:
             `parameters`, `count`, `outputs`, `gradients` and so on, as the guest gives them.
@@ -160,20 +179,90 @@ class Reference:
             ReferenceFault: it is not there, raised, or returned what is no plain value.
         """
         told = {part: given for part, given in request.items() if part not in ("op", "name")}
-        key = hashlib.sha256(encode(["model", name, told])).hexdigest()
-        if key not in self._results:
-            from grader import networks  # torch: only when a reference is asked
-
-            with _ours(name):
-                self._results[key] = networks.examine(self._get(name), told, self._get)
-        result: dict[str, Value] = self._results[key]
+        result: dict[str, Value] = self._once(
+            ["model", name, told],
+            lambda: _networks().examine(self._get(name), told, self._get),
+            request,
+        )
         return result
+
+    def _once(
+        self,
+        question: list[Value],
+        find: Callable[[], Value],
+        request: Mapping[str, Value] | None = None,
+    ) -> Value:
+        """What was found for a question before, or for this very request; else it is found now.
+
+        All students' answers are compared with those to the same requests, and to write one down,
+        as it takes to know it, takes longer than to compare.
+        """
+        same = str(question[0]), str(question[1]), id(request)
+        if request is not None and same in self._same:
+            return self._same[same][1]
+        asked = encode(question)
+        short = hashlib.sha256(asked).digest()
+        if short not in self._results:
+            self._results[short] = self._found(asked, question, find)
+        if request is not None and len(self._same) < MOST_SAID:
+            self._same[same] = request, self._results[short]  # held, so no other has its id
+        return self._results[short]
+
+    def _verdict(self, question: list[Value], find: Callable[[], Value]) -> bool | str:
+        """The same for what a predicate says of a student's result: only so many are kept."""
+        asked = encode(question)
+        short = hashlib.sha256(asked).digest()
+        said: bool | str
+        if short in self._said:
+            said = self._said[short]
+        else:
+            said = self._found(asked, question, find)
+            if len(self._said) < MOST_SAID:
+                self._said[short] = said
+        return said
+
+    def _found(self, asked: bytes, question: list[Value], find: Callable[[], Value]) -> Value:
+        """What another process found, or `find` finds; what raises is not kept."""
+        key = b""
+        if self.known.remembers:
+            self._folder = self._folder or folder_digest(self.path.parent)
+            key = self.known.key(b"reference", self._folder.encode(), asked)
+            kept = self.known.get(key)
+            if kept is not None:
+                return decode(kept)
+        with _ours(question[1]):
+            value = find()
+        written = _written(value) if self.known.remembers else None
+        if written is not None:
+            self.known.put(key, written)
+        return value
 
     def _get(self, name: str) -> Any:
         try:
             return getattr(self.module, name)
         except AttributeError as error:
             raise ReferenceFault(f"{self.path} defines no {name}") from error
+
+
+def _written(value: Value) -> bytes | None:
+    """A value as bytes that read back as the same; None where they would not."""
+    try:
+        written = encode(value)
+        return written if encode(decode(written)) == written else None
+    except (ProtocolViolation, TypeError, ValueError):
+        return None
+
+
+def _tensors() -> Any:
+    from grader import tensors  # torch: only when a reference is asked
+
+    return tensors
+
+
+def _networks() -> Any:
+    from grader import networks  # torch: only when a reference is asked
+
+    return networks
 
 
 class _ours:

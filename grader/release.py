@@ -19,8 +19,8 @@ from grader.assignment import Assignment
 from grader.checks import KINDS
 from grader.course import Course
 from grader.errors import InputError
+from grader.locks import atomically
 from grader.readable import to_json
-from grader.store import atomically
 from grader.submission import CellKind
 
 VERSION = 1

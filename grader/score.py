@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from grader.assignment import Assignment
 from grader.checks import KINDS
@@ -53,12 +54,13 @@ def score(
     Raises:
         MemoryError: which says nothing about the student.
     """
+    run = seen_in(evidence, submission, assignment, starter)
 
     def conclude(check: Check) -> Conclusion:
         asked = assignment.asked(check)
         if answers is not None and any(answers.get(p) != d for p, d in asked.items()):
             return Broken(reason="the question has changed since this was executed: grader run")
-        seen = seen_of(check, evidence, submission, assignment, starter)
+        seen = seen_of(check, run, evidence, assignment)
         try:
             judged = KINDS[check.kind].judge(check.params, seen, assignment.context)
             found = elsewhere(check, judged, seen, assignment)
@@ -82,15 +84,28 @@ def score(
         questions=_questions(
             assignment.rubric, {c.id: conclude(c) for c in assignment.rubric.checks}
         ),
-        note=summary(_notes(submission, evidence, starter)),
+        note=summary(
+            [
+                *on_cpu(assignment.rubric, evidence),
+                *_notes(submission, evidence, starter, run.environment),
+            ]
+        ),
         cap=assignment.rubric.cap,
     )
 
 
-def _notes(submission: Submission, evidence: Evidence, starter: Starter) -> list[str]:
+def on_cpu(rubric: Rubric, evidence: Evidence) -> list[str]:
+    """What is said of a run that had no GPU, though the rubric prefers one."""
+    if rubric.gpu_preferred and not evidence.environment.get("gpu"):
+        return ["ran on the CPU, because there was no GPU for it"]
+    return []
+
+
+def _notes(
+    submission: Submission, evidence: Evidence, starter: Starter, ours: frozenset[int]
+) -> list[str]:
     """What staff and student read beside the points, the most telling first."""
     cells = submission.cells
-    ours = starter.blameless(cells, evidence.cells)
     failed = [r for r in evidence.cells if r.status not in (CellStatus.OK, CellStatus.LEFT_OUT)]
     left_out = [r for r in evidence.cells if r.status is CellStatus.LEFT_OUT]
     return [
@@ -110,19 +125,28 @@ def _unread(submission: Submission, found: Conclusion) -> str:
     return f"{found.says} It may be in what was not taken ({why}): a person will look."
 
 
-def seen_of(
-    check: Check,
+def seen_of(check: Check, run: Seen, evidence: Evidence, assignment: Assignment) -> Seen:
+    """What a check may see of a run, of which `seen_in` says what is the same for all checks."""
+    mine = assignment.requests[check.id]
+    return replace(
+        run,
+        check_id=check.id,
+        requests=mine,
+        observations={local: evidence.observed(f"{check.id}/{local}") for local in mine},
+    )
+
+
+def seen_in(
     evidence: Evidence,
     submission: Submission,
     assignment: Assignment,
     starter: Starter = NO_STARTER,
 ) -> Seen:
-    """What a check may see of a run."""
-    mine = assignment.requests[check.id]
+    """What every check may see of a run; put together once, as it takes as long as many checks."""
     return Seen(
-        check_id=check.id,
-        requests=mine,
-        observations={local: evidence.observed(f"{check.id}/{local}") for local in mine},
+        check_id="",
+        requests={},
+        observations={},
         cells=submission.cells,
         receipts={receipt.index: receipt for receipt in evidence.cells},
         environment=starter.blameless(submission.cells, evidence.cells),

@@ -21,8 +21,10 @@ from grader.batch import Batch, Listener, execute_starter
 from grader.checks import KINDS
 from grader.course import STARTER, Course
 from grader.errors import InputError
+from grader.executor import Local
 from grader.intake.folders import Handed
 from grader.judging.judges import Judges
+from grader.plan import Plan
 from grader.rubric.yaml import Document
 from grader.sandbox.base import Sandbox
 from grader.store import Store
@@ -48,14 +50,28 @@ class Proof:
 
 
 def verify(
-    course: Course, assignment: Assignment, sandbox: Sandbox, *, jobs: int, listener: Listener
+    course: Course,
+    assignment: Assignment,
+    sandbox: Sandbox,
+    *,
+    jobs: int,
+    listener: Listener,
+    plan: Plan | None = None,
 ) -> Proof:
     """Execute solution, template and samples, and compare their scores with what they must be.
+
+    Args:
+        course: Where the samples are.
+        assignment: What is verified.
+        sandbox: Where code runs.
+        jobs: How many notebooks run at once.
+        listener: Hears of progress.
+        plan: What the sandbox is told; the rubric's own if left out.
 
     Raises:
         InputError: there is no solution or template, or `expected.yaml` is malformed.
     """
-    store = Store(course.state)
+    store = Store(course.state, course.database)
     slug = assignment.slug
     samples = course.root / "submissions" / slug
     expected = _expected(course, samples / "expected.yaml")
@@ -69,11 +85,12 @@ def verify(
     def load(student: str) -> Submission:
         return handed.read(student) if handed and student not in known else known[student]
 
-    plan, journal = assignment.plan(sandbox.image), f"{slug}.verify"
+    executor = Local(sandbox)
+    plan, journal = plan or assignment.plan(executor.image), f"{slug}.verify"
     batch = Batch(
         assignment=assignment,
         plan=plan,
-        sandbox=sandbox,
+        executor=executor,
         store=store,
         jobs=jobs,
         listener=listener,
@@ -81,7 +98,7 @@ def verify(
         journal=journal,
     )
     batch.execute(map(load, students))
-    execute_starter(assignment, plan, sandbox, store, batch.bugs)  # known by now: the template's
+    execute_starter(assignment, plan, executor, store, batch.bugs)  # known by now: the template's
     scores = _judged(course, assignment, handed, journal, batch.bugs)
     return Proof(
         slug=assignment.slug,

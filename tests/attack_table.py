@@ -21,7 +21,7 @@ import pytest
 import yaml
 
 CATALOGUE = Path(__file__).parent / "hostile" / "catalogue.yaml"
-PLACES = ("docker", "bubblewrap", "process")
+PLACES = ("docker", "docker-warm", "bubblewrap", "process")
 OWN_SIDE = "grader"
 COLUMNS = (*PLACES, OWN_SIDE)
 #: Why a test may be left out where a table is written: the machine has another processor.
@@ -31,9 +31,9 @@ HEAD = """\
 
 Written by `scripts/attacks`, which runs them; do not edit. [security.md](security.md) says what
 the sandboxes promise. A number counts the ways of that attack that were tried there and got
-nowhere. `docker`, `bubblewrap` and `process` are the sandboxes; `grader` is the trusted side, which
-reads what comes out of them. `process` isolates nothing and is for notebooks of one's own; what
-would harm the machine is not run there.
+nowhere. `docker`, `docker-warm`, `bubblewrap` and `process` are the sandboxes; `grader` is the
+trusted side, which reads what comes out of them. `process` isolates nothing and is for notebooks
+of one's own; what would harm the machine is not run there.
 
 """
 
@@ -126,10 +126,9 @@ def read(text: str) -> dict[tuple[str, str], tuple[str, ...]]:
     for line in text.splitlines():
         if line.startswith("|") and (told := line.strip("|").split("|"))[0].strip() in catalogue():
             entry, _, *cells = (one.strip() for one in told)
-            found |= {
-                (entry, place): (cell,) for place, cell in zip(COLUMNS, cells, strict=True) if cell
-            }
-        elif noted := re.match(r"- (\S+), \*\*not resisted by (\w+)\*\*: (.*)", line):
+            both = zip(COLUMNS, cells, strict=False)  # an old table may have had fewer
+            found |= {(entry, place): (cell,) for place, cell in both if cell}
+        elif noted := re.match(r"- (\S+), \*\*not resisted by ([\w-]+)\*\*: (.*)", line):
             at = noted[1], noted[2]
             found[at] = (*found.get(at, ()), noted[3])
     return found
@@ -145,13 +144,16 @@ def place_of(item: pytest.Item, mark: pytest.Mark) -> str:
 
 def render(rows: dict[str, Row]) -> str:
     """The table in Markdown, with a count below it."""
-    lines = [HEAD + "| | attack | " + " | ".join(COLUMNS) + " |", "|---|---|" + "---|" * 4]
+    lines = [
+        HEAD + "| | attack | " + " | ".join(COLUMNS) + " |",
+        "|---|---|" + "---|" * len(COLUMNS),
+    ]
     notes = []
     for entry, known in catalogue().items():
         row = rows.get(entry, Row())
         cells = [_cell(row, place) for place in COLUMNS]
         if "unseen" in known:
-            cells = ["", "", "", "not tried"]
+            cells = [*("" for _ in PLACES), "not tried"]
             notes.append(f"- {entry}, not tried: {known['unseen']}.")
         for place, reasons in row.succeeded.items():
             notes += [f"- {entry}, **not resisted by {place}**: {reason}." for reason in reasons]

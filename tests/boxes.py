@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import secrets
 import socket
+import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from docker import DockerClient
 from guest_driver import Ran, capture, submission_of
 
 from grader.execute import build_box
 from grader.frames import FrameReader
 from grader.plan import Limits, Plan
 from grader.sandbox.base import Sandbox, Stopped
+from grader.sandbox.docker import RUN_LABEL
 from grader.submission import Cell
 
 LIMITS = Limits(cell_s=20, total_s=60, memory_mib=1024, slack_s=5)
@@ -173,7 +176,8 @@ class Place:
         """Run a guest that misbehaves."""
         plan = plan_of(**limits)
         reader = FrameReader(key := secrets.token_bytes(32), plan.limits)
-        return finish(self.opened(self.name, source), key + box, reader, plan)
+        framed = key + struct.pack(">Q", len(box)) + box  # standard input may stay open
+        return finish(self.opened(self.name, source), framed, reader, plan)
 
     def survey(self) -> dict[str, Any]:
         """What a notebook finds when it looks around; one run for many cases."""
@@ -196,3 +200,9 @@ def survey(sandbox: Sandbox, folder: Path) -> dict[str, Any]:
     assert ran.statuses == ["ok", "ok"], (ran.receipts, ran.log)
     seen: dict[str, Any] = ran.seen()["seen"]
     return seen
+
+
+def runs_with_containers(client: DockerClient) -> set[str]:
+    """Ids of the runs that have any on this engine; others' runs may be among them."""
+    found = client.api.containers(all=True, filters={"label": RUN_LABEL})
+    return {one["Labels"][RUN_LABEL] for one in found}

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import postgres
 import pytest
 from attack_table import AttackTable, catalogue
 from boxes import Opener
@@ -17,6 +19,7 @@ from grader.sandbox.base import Sandbox
 from grader.sandbox.bubblewrap import BubblewrapSandbox
 from grader.sandbox.docker import DockerSandbox
 from grader.sandbox.process import ProcessSandbox
+from grader.sandbox.warm import WarmDockerSandbox
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -46,6 +49,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 raise pytest.UsageError(f"{item.nodeid}: catalogue.yaml has no {told}")
 
 
+def engine_of(name: str) -> str:
+    """What must be there for a sandbox: `docker` for every kind of it. It is the name of a mark."""
+    return name.partition("-")[0]
+
+
 def require(name: str, reason: str) -> None:
     """Skip where a sandbox cannot be had, fail where GRADER_REQUIRE_<NAME> says that it must be."""
     if not reason:
@@ -61,6 +69,8 @@ def open_sandbox(name: str, guest: str = "") -> Sandbox:
         lines: list[str] = []  # pytest shows nothing of a build that goes well
         command = (docker.PYTHON, "-I", "-c", guest) if guest else docker.COMMAND
         return DockerSandbox(command=command, say=lines.append)
+    if name == "docker-warm":
+        return WarmDockerSandbox(command=(docker.PYTHON, "-I", "-c", guest) if guest else ())
     if name == "bubblewrap":
         command = (sys.executable, "-I", "-c", guest) if guest else bubblewrap.COMMAND
         return BubblewrapSandbox(command=command)
@@ -77,8 +87,8 @@ def opened() -> Iterator[Opener]:
 
     def give(name: str, guest: str = "") -> Sandbox:
         if name not in reasons:
-            reasons[name] = docker.why_not() if name == "docker" else bubblewrap.why_not()
-        require(name, reasons[name])
+            reasons[name] = bubblewrap.why_not() if name == "bubblewrap" else docker.why_not()
+        require(engine_of(name), reasons[name])
         if (name, guest) not in kept:
             kept[name, guest] = open_sandbox(name, guest)
         return kept[name, guest]
@@ -104,3 +114,27 @@ def bubblewrap_sandbox(opened: Opener) -> Sandbox:
 def process_sandbox(opened: Opener) -> Sandbox:
     """Plain processes."""
     return opened("process")
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[postgres.Server]:
+    """A PostgreSQL server of this session's own."""
+    require("postgres", postgres.why_not())
+    with postgres.started() as server:
+        yield server
+
+
+@pytest.fixture
+def scratch() -> Iterator[Path]:
+    """A folder for temporary files whose path is short, as names of sockets must fit."""
+    with tempfile.TemporaryDirectory(prefix="g-") as name:
+        yield Path(name)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """Where a course's database is: in its folder, and in turn in an empty one of a server."""
+    if request.param == "sqlite":
+        return ""
+    server: postgres.Server = request.getfixturevalue("postgres_server")
+    return server.new()

@@ -15,6 +15,7 @@ from small_course import notebook, write
 from grader.assignment import Assignment
 from grader.batch import Batch, score_all
 from grader.course import Course
+from grader.executor import Local
 from grader.intake.folders import Handed
 from grader.judging.judge import judge_of
 from grader.judging.page import Page
@@ -67,7 +68,10 @@ CELLS = ("# Homework", "def mask(n):\n    return None", "losses = [3.0, 2.0, 1.0
 class Quiet:
     """A listener that hears nothing."""
 
-    def planned(self, new: int, known: int) -> None: ...
+    def planned(self, new: int, known: int, alike: int) -> None: ...
+    def explained(self, reasons: Mapping[str, int]) -> None: ...
+
+    def awaited(self, count: int) -> None: ...
     def began(self, student: str) -> None: ...
     def retried(self, student: str, why: str) -> None: ...
     def finished(self, student: str, says: str, *, fault: bool) -> None: ...
@@ -138,7 +142,7 @@ class Press:
         Batch(
             assignment=self.assignment,
             plan=self.plan,
-            sandbox=FakeSandbox(self._frames(told)),
+            executor=Local(FakeSandbox(self._frames(told))),
             store=self.store,
             jobs=1,
             listener=Quiet(),

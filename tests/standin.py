@@ -46,7 +46,7 @@ BOTH_WAYS = f"""{SPEAKS}
 ready()
 for number in range(20):
     frame("probe", bytes(1 << 20), id=str(number), status="ok", wall_s=0.0)
-size = len(box.read())
+size = len(box.read(struct.unpack(">Q", box.read(8))[0]))
 frame("probe", id="size", status="missing", size=size)
 end()
 """

@@ -92,6 +92,7 @@ def unreadable(finding: Finding) -> bool:
     return "cannot be read" in finding.says or "Cannot read the formula" in finding.says
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("slug", "question", "text"), answers("right"))
 def test_a_right_answer_earns_everything(
     slug: str, question: str, text: str, context: Context
@@ -109,6 +110,7 @@ def test_a_wrong_answer_earns_nothing(
     assert not unreadable(finding)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("slug", "question", "text"), answers("unclear"))
 def test_what_is_no_formula_is_said_to_be_none(
     slug: str, question: str, text: str, context: Context

@@ -25,11 +25,12 @@ def report(passed: bool = True, reason: str = "") -> Any:
 
 
 def table(write: Path | None = None, check: Path | None = None) -> AttackTable:
-    """Three tests passed in two entries."""
+    """Four tests passed in two entries."""
     made = AttackTable(write, check)
     made.count("RS-01", "docker", RESISTED, report())
     made.count("RS-01", "process", RESISTED, report())
     made.count("RX-03", "bubblewrap", SUCCEEDED, report())
+    made.count("RX-03", "docker-warm", SUCCEEDED, report())
     return made
 
 
@@ -46,8 +47,9 @@ def test_a_table_says_what_was_shown(tmp_path: Path) -> None:
         ("RS-01", "docker"): ("1",),
         ("RS-01", "process"): ("1",),
         ("RX-03", "bubblewrap"): ("**no**", "nobody counts."),
+        ("RX-03", "docker-warm"): ("**no**", "nobody counts."),
     } | {(entry, "grader"): ("not tried",) for entry in UNSEEN}
-    ways = "1 by docker, 0 by bubblewrap, 1 by process, 0 by grader"
+    ways = "1 by docker, 0 by docker-warm, 0 by bubblewrap, 1 by process, 0 by grader"
     assert f"2 of {len(catalogue())} entries were tried. Resisted: {ways}." in path.read_text()
 
 

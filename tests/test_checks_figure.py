@@ -188,16 +188,19 @@ def test_data_that_are_no_numbers_are_refused(
     assert told == [((key,), f"Value error, {says}")]
 
 
+@pytest.mark.slow
 def test_a_notebook_without_matplotlib_has_no_figures() -> None:
     assert run_guest("x = 1", probes=[ask("figures", FIGURES)]).seen() == {FIGURES: []}
 
 
+@pytest.mark.slow
 def test_a_figure_that_is_drawn_again_counts_once() -> None:
     cell = "import matplotlib.pyplot as plt\nf, a = plt.subplots()\na.plot([1, 2])\nf"
     seen = run_guest(cell, "a.plot([3])\nf", probes=[ask("figures", FIGURES)]).seen()
     assert [len(figure["axes"][0]["lines"]) for figure in seen[FIGURES]] == [2]
 
 
+@pytest.mark.slow
 def test_endless_data_is_left_out_and_costs_nothing_else() -> None:
     cell = "import matplotlib.pyplot as plt\nplt.plot(range(2_000_000)); plt.plot([1, 2])"
     seen = run_guest(cell, probes=[ask("figures", FIGURES)]).seen()
@@ -228,6 +231,7 @@ def titles(figures: Any) -> list[str]:
     return [figure["axes"][0]["title"] for figure in figures]
 
 
+@pytest.mark.slow
 def test_a_figure_that_is_saved_and_closed_is_read_and_a_scratch_is_not(tmp_path: Path) -> None:
     again = "axes.plot([6.0]); alone.savefig('alone.png')"
     ran = run_guest(SAVING, OBJECT, again, probes=[ask("figures", FIGURES)], cwd=tmp_path)
@@ -238,6 +242,7 @@ def test_a_figure_that_is_saved_and_closed_is_read_and_a_scratch_is_not(tmp_path
     assert lines == [[[3.0, 2.0, 1.0]], [[5.0]], [[7.0], [6.0]]]
 
 
+@pytest.mark.slow
 def test_films_and_pictures_take_no_room_from_curves(tmp_path: Path) -> None:
     film = "import matplotlib.pyplot as plt, io\nfor n in range(60):\n    plt.plot(range(9000))\n"
     film += "    plt.title(f'Frame {n}'); plt.savefig(io.BytesIO(), dpi=10); plt.close()"

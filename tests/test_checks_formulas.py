@@ -52,6 +52,7 @@ TOO_COMPLEX = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["expression", "complexity"])
 @pytest.mark.parametrize("text", TOO_COMPLEX.values(), ids=TOO_COMPLEX)
 def test_a_formula_too_complex_to_compare_waits_for_a_person(

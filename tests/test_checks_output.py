@@ -186,6 +186,7 @@ ENDLESS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", ENDLESS.values(), ids=ENDLESS)
 @pytest.mark.parametrize("of", ["{}", "loss {} acc {}", "{}, {}"])
 def test_no_printed_text_keeps_the_grader_busy(of: str, text: str, context: Context) -> None:

@@ -31,12 +31,13 @@ def run_here(root: Path, *args: str) -> subprocess.CompletedProcess[str]:
     return grader("run", "submissions", "--sandbox", "process", "--trust-students", *args, cwd=root)
 
 
+@pytest.mark.slow
 def test_help_teaches_without_waiting_for_torch(tmp_path: Path) -> None:
     done = grader("--help", cwd=tmp_path)
     assert done.returncode == 0
     assert "grader verify nyu_hw4" in done.stdout
     assert "Exit codes: 0 all scored; 1 some need a person" in done.stdout
-    loaded = "import sys, grader.cli; sys.exit('torch' in sys.modules)"
+    loaded = "import sys, grader.__main__; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", loaded]).returncode == 0
 
 
@@ -49,11 +50,13 @@ VERBS = [
     "verify",
     "doctor",
     "status",
+    "diff",
     "rubric",
     "grades",
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("verb", VERBS)
 def test_every_verb_has_help(verb: str, tmp_path: Path) -> None:
     assert "Usage:" in grader(verb, "--help", cwd=tmp_path).stdout
@@ -96,9 +99,32 @@ def test_run_then_score_then_status(tmp_path: Path) -> None:
     status = grader("status", cwd=tmp_path)
     assert status.returncode == 0
     assert "executed" in status.stdout
+
+    shutil.copytree(tmp_path / "submissions" / "hw" / "s01", tmp_path / "late" / "hw" / "s09")
+    late = grader("score", "late", "--course", ".", cwd=tmp_path)
+    says = "5 students of the scoring before have no folder in late/hw: =cmd(), s01, s03, s04, s05:"
+    assert says in " ".join(late.stdout.split())
     assert "not executed: nothing was handed in" in status.stdout
 
 
+@pytest.mark.slow
+def test_identical_files_are_executed_once_and_the_command_says_so(tmp_path: Path) -> None:
+    make_course(tmp_path, s01=SOLUTION, s02=SOLUTION, s03=WRONG)
+    done = run_here(tmp_path)
+    assert "hw: 3 to execute, 1 of them identical to another\n" in done.stdout, done.stderr
+    table = rows(tmp_path / "reports" / "hw" / "scores.csv")
+    assert [(row["student"], row["1"]) for row in table] == [
+        ("s01", "1"),
+        ("s02", "1"),
+        ("s03", "0"),
+    ]
+    evidence = [path.name for path in (tmp_path / ".grader" / "evidence").iterdir()]
+    assert len(evidence) == 3, "of s01, of s03 and of the starter"
+    third = run_here(tmp_path)
+    assert "hw: 0 to execute, 3 known from before\n" in third.stdout
+
+
+@pytest.mark.slow
 def test_what_the_starter_lacks_here_is_said_and_costs_no_points(tmp_path: Path) -> None:
     fetch = "import gone_for_good\ncount = gone_for_good.count"
     given = [TEMPLATE[0], fetch, *TEMPLATE[2:]]
@@ -114,6 +140,7 @@ def test_what_the_starter_lacks_here_is_said_and_costs_no_points(tmp_path: Path)
     assert table["s02"]["note"] == f"the untouched starter; cell 2 {lacks}"
 
 
+@pytest.mark.slow
 def test_process_refuses_a_class(tmp_path: Path) -> None:
     make_course(tmp_path, s01=SOLUTION, s02=SOLUTION)
     done = grader("run", "submissions", "--sandbox", "process", cwd=tmp_path)
@@ -121,6 +148,7 @@ def test_process_refuses_a_class(tmp_path: Path) -> None:
     assert "--sandbox process isolates nothing" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_bad_rubric_stops_before_anything_runs(tmp_path: Path) -> None:
     make_course(tmp_path, s01=SOLUTION)
     rubric = tmp_path / "rubrics" / "hw.yaml"
@@ -142,6 +170,7 @@ def test_a_bad_rubric_stops_before_anything_runs(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_bad_input_says_what_was_expected(tmp_path: Path) -> None:
     make_course(tmp_path, s01=SOLUTION)
     (tmp_path / "elsewhere").mkdir()
@@ -160,6 +189,7 @@ def test_bad_input_says_what_was_expected(tmp_path: Path) -> None:
         assert (done.returncode, says in done.stderr) == (2, True), done.stderr
 
 
+@pytest.mark.slow
 def test_a_reference_that_would_fail_its_own_rubric_stops_before_anything_runs(
     tmp_path: Path,
 ) -> None:
@@ -174,6 +204,7 @@ def test_a_reference_that_would_fail_its_own_rubric_stops_before_anything_runs(
     ]
 
 
+@pytest.mark.slow
 def test_a_reference_that_cannot_be_used_says_where(tmp_path: Path) -> None:
     make_course(tmp_path, s01=SOLUTION)
     reference = tmp_path / "reference" / "hw" / "reference.py"
@@ -190,12 +221,14 @@ def test_a_reference_that_cannot_be_used_says_where(tmp_path: Path) -> None:
     assert "expected the reference at" in gone.stderr
 
 
+@pytest.mark.slow
 def test_a_command_outside_of_a_course_says_so(tmp_path: Path) -> None:
     done = grader("verify", cwd=tmp_path)
     assert done.returncode == 2
     assert "expected a folder rubrics/ at or above" in done.stderr
 
 
+@pytest.mark.slow
 def test_rubric_show_prints_resolved_points() -> None:
     done = grader("rubric", "show", "nyu_hw4", cwd=ROOT)
     assert done.returncode == 0
@@ -203,6 +236,7 @@ def test_rubric_show_prints_resolved_points() -> None:
     assert done.stdout.split()[-2:] == ["all", "10"]
 
 
+@pytest.mark.slow
 def test_a_student_checks_without_the_course(tmp_path: Path) -> None:
     make_course(tmp_path / "course")
     assert grader("release", "hw", cwd=tmp_path / "course").returncode == 0
@@ -223,6 +257,7 @@ def test_a_student_checks_without_the_course(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_check_of_something_that_is_no_notebook(tmp_path: Path) -> None:
     make_course(tmp_path)
     write(tmp_path / "hw.ipynb", "import torch")
@@ -231,6 +266,7 @@ def test_check_of_something_that_is_no_notebook(tmp_path: Path) -> None:
     assert "hw.ipynb is not a notebook: its text is not JSON (line 1)" in done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="signals work otherwise on Windows")
 def test_an_interrupt_keeps_what_is_finished_and_says_how_to_go_on(tmp_path: Path) -> None:
     make_course(tmp_path, s01=SOLUTION, s02=["import time", *["time.sleep(3)"] * 4, *SOLUTION])
@@ -253,6 +289,21 @@ def test_an_interrupt_keeps_what_is_finished_and_says_how_to_go_on(tmp_path: Pat
     assert "1 to execute, 1 known from before" in again.stdout
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows keeps a folder that is in use")
+def test_a_bug_that_cannot_be_written_down_is_shown(tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    program = f"import os, shutil; shutil.rmtree({str(gone)!r}); import grader.__main__ as cli; "
+    program += "import sys; sys.argv = ['grader', 'status']; cli.main()"
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=gone, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 3, done.stderr
+    assert done.stderr.startswith("a bug of the grader: please report {")
+    assert "FileNotFoundError" in done.stderr
+
+
 @pytest.mark.docker
 @pytest.mark.slow
 @pytest.mark.parametrize("slug", sorted(path.stem for path in (ROOT / "rubrics").glob("*.yaml")))
@@ -262,6 +313,7 @@ def test_a_rubric_proves_itself_in_docker(slug: str, docker_sandbox: object) -> 
     assert "notebooks earn exactly what they must (sandbox docker)" in done.stdout
 
 
+@pytest.mark.slow
 def test_report_writes_pages_beside_the_tables(tmp_path: Path) -> None:
     make_course(tmp_path, s01=SOLUTION)
     assert run_here(tmp_path).returncode == 1
@@ -278,3 +330,26 @@ def test_report_writes_pages_beside_the_tables(tmp_path: Path) -> None:
         "the pages are older than these tables: grader report"
         in grader("score", cwd=tmp_path).stdout
     )
+
+
+@pytest.mark.slow
+def test_what_a_change_costs_is_said(tmp_path: Path) -> None:
+    make_course(tmp_path, s01=SOLUTION, s02=WRONG)
+    rubric = tmp_path / "rubrics" / "hw.yaml"
+    assert "\n  2: never executed\n" in run_here(tmp_path).stdout
+    rubric.write_text(rubric.read_text().replace("credit: 0.25", "credit: 0.5"))
+    scored = grader("score", "hw", cwd=tmp_path).stdout
+    assert "points of 1 student changed since" in scored
+    assert "(the rubric says something else of 2): grader diff hw" in scored
+    assert "no score is another than before" in grader("score", "submissions", cwd=tmp_path).stdout
+    told = " ".join(grader("diff", "hw", cwd=tmp_path).stdout.split())
+    assert "s02 2 0.5 1 rubric 1 question of 1 student changed" in told
+    rubric.write_text(rubric.read_text().replace("normal(3)", "normal(4)"))
+    rubric.write_text(rubric.read_text().replace("probe: 5 s", "probe: 6 s"))
+    says = "2 asks something else, other limits (probe_s 5.0 -> 6.0)"
+    told = f"grader run will execute 2 of them again: {says}\n"
+    assert told in grader("score", "submissions", cwd=tmp_path).stdout
+    again = run_here(tmp_path).stdout
+    assert f"hw: 2 to execute\n  2: {says}\n" in again
+    assert "again" not in grader("score", "submissions", cwd=tmp_path).stdout
+    assert "hw: 0 to execute, 2 known from before" in run_here(tmp_path).stdout

@@ -352,6 +352,7 @@ SQUARES = st.sampled_from(["float64", "float32", "int64", "bool"]).flatmap(
 PAIRS = st.tuples(VALUES, VALUES) | st.tuples(NUMERIC, NUMERIC) | st.tuples(SQUARES, SQUARES)
 
 
+@pytest.mark.slow
 @settings(max_examples=400, deadline=None)
 @given(PAIRS)
 def test_no_pair_of_values_is_too_strange_to_compare(pair: tuple[Value, Value]) -> None:
@@ -378,8 +379,40 @@ def finite(value: Value) -> bool:
     return True
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(VALUES.filter(finite))
 def test_a_finite_value_equals_itself(value: Value) -> None:
     assert compare(value, value) is None
     assert share_right(value, value) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("dtype", "off", "on_cpu", "on_gpu"),
+    [
+        ("float32", 1e-6, True, True),
+        ("float32", 5e-4, False, True),  # as far as TF32 rounds
+        ("float32", 2e-3, False, False),
+        ("float64", 1e-6, False, False),  # no GPU rounds that
+        ("float16", 9e-4, True, True),
+    ],
+)
+def test_single_precision_may_be_further_off_when_a_gpu_computed_it(
+    dtype: str, off: float, on_cpu: bool, on_gpu: bool
+) -> None:
+    expected, seen = tensor(np.full(3, 2.0), dtype), Tensor(np.full(3, 2.0 * (1 + off)), dtype)
+    assert (compare(seen, expected) is None) is on_cpu
+    assert (compare(seen, expected, on_gpu=True) is None) is on_gpu
+    assert share_right(seen, expected, on_gpu=True) == float(on_gpu)
+
+
+def test_a_number_taken_out_of_a_tensor_on_a_gpu_may_be_as_far_off() -> None:
+    assert compare(2.001, 2.0) is not None
+    assert compare(2.001, 2.0, on_gpu=True) is None
+    assert compare(2, 3, on_gpu=True) is not None
+
+
+def test_a_tolerance_of_the_rubric_holds_on_a_gpu_too() -> None:
+    assert compare(2.001, 2.0, rtol=1e-6, atol=0, on_gpu=True) is not None
+    bf16 = Tensor(np.full(3, 2.02), "bfloat16")
+    assert compare(bf16, tensor(np.full(3, 2.0), "float32"), on_gpu=True) is not None

@@ -8,20 +8,21 @@ from typing import Any
 
 import pytest
 from boxes import Opener
+from gpus_of import device
 
 from grader.doctor import (
-    LIMITS,
     Check,
     State,
     engine_check,
     examine,
+    gpu_check,
     hardening_check,
     image_check,
-    limits_that_break,
 )
 from grader.sandbox.base import Sandbox
 from grader.sandbox.hardening import has_known_hole, read_engine
 from grader.sandbox.image import Base, Built
+from grader.trials import LIMITS, limits_that_break
 
 VERSION: dict[str, Any] = {
     "Version": "29.0.1",
@@ -50,6 +51,7 @@ MORE = "; docs/hardening.md tells of more, for hosts of value"
     "name",
     [
         pytest.param("docker", marks=pytest.mark.docker),
+        pytest.param("docker-warm", marks=pytest.mark.docker),
         pytest.param("bubblewrap", marks=pytest.mark.bubblewrap),
     ],
 )
@@ -57,6 +59,7 @@ def test_every_limit_of_a_real_sandbox_holds(opened: Opener, name: str) -> None:
     assert limits_that_break(opened(name), LIMITS) == []
 
 
+@pytest.mark.slow
 def test_limits_that_do_not_hold_are_named(process_sandbox: Sandbox) -> None:
     broken = set(limits_that_break(process_sandbox, LIMITS)) - {"no network"}
     assert broken == {"files read-only", "processes limited", "scratch space limited"}
@@ -67,7 +70,7 @@ def test_an_examination_says_something_of_everything_and_ends_in_a_verdict(tmp_p
     found = list(examine(tmp_path / "not" / "there"))
     names = [check.name for check in found]
     assert names[:3] == ["python", "machine", "disk"]
-    assert {"engine", "bubblewrap", "GPU"} <= set(names)
+    assert {"engine", "bubblewrap", "GPU"} <= {name.split(" ")[0] for name in names}
     held = [c.name for c in found if c.name.startswith("limits in ") and c.state is State.OK]
     expected = State.OK if held else State.FAIL
     assert (found[-1].name, found[-1].state) == ("sandbox", expected)
@@ -167,6 +170,21 @@ def test_what_stands_behind_the_container_is_told(
     }
     found = hardening_check(read_engine(VERSION, about))
     assert found == Check(name="hardening", state=State.OK, says=says)
+
+
+def test_a_gpu_is_told_with_what_is_free(tmp_path: Path) -> None:
+    assert gpu_check(device(1, 8000), "", tmp_path) == Check(
+        name="GPU 1", state=State.OK, says="T4, 8000 of 8000 MiB free, GPU-1"
+    )
+
+
+def test_a_gpu_in_quarantine_is_a_warning_that_says_how_to_end_it(tmp_path: Path) -> None:
+    assert gpu_check(device(1, 8000), "it keeps 800 MiB", tmp_path) == Check(
+        name="GPU 1",
+        state=State.WARN,
+        says="T4, 8000 of 8000 MiB free, GPU-1; quarantined: it keeps 800 MiB",
+        do=f"look at it; once it is well, remove {tmp_path / 'GPU-1'}",
+    )
 
 
 def test_an_image_is_told_with_its_base() -> None:

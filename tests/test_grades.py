@@ -9,11 +9,9 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from sqlalchemy import inspect
 
 from grader.cli import grader
 from grader.errors import InputError, StoreFault
-from grader.grades import store
 from grader.grades.importing import KNOWN, Import, check_sheet
 from grader.grades.rows import Grade, Row, Version, called, graded, labels, waiting
 from grader.grades.sheet import read_sheet
@@ -196,13 +194,13 @@ def test_importing_again_changes_nothing(tmp_path: Path) -> None:
     assert (done.new, done.same) == ((), 1)
 
 
-def test_grades_are_kept_for_good(tmp_path: Path) -> None:
+def test_grades_are_kept_for_good(tmp_path: Path, database_url: str) -> None:
     first, second = grade_of(ROWS[5], "0.1", comment="x"), grade_of(ROWS[5], "0.3", by="eve")
-    with open_grades(tmp_path) as grades:
+    with open_grades(tmp_path, database_url) as grades:
         grades.expect("hw", ROWS)
         grades.add([first, second])
         assert grades.assignments() == ["hw"]
-    with open_grades(tmp_path) as grades:
+    with open_grades(tmp_path, database_url) as grades:
         assert grades.history("hw") == [first, second]
         assert grades.current("hw") == {ROWS[5].id: second}
         assert grades.expected("hw") == EXPECTED
@@ -210,12 +208,12 @@ def test_grades_are_kept_for_good(tmp_path: Path) -> None:
         assert grades.expected("hw") == {ROWS[0].id: ROWS[0]}
     with (
         pytest.raises(StoreFault, match="a grade is never removed"),
-        open_grades(tmp_path) as grades,
+        open_grades(tmp_path, database_url) as grades,
     ):
         grades._connection.exec_driver_sql("DELETE FROM grades")
     with (
         pytest.raises(StoreFault, match="a grade is never changed"),
-        open_grades(tmp_path) as grades,
+        open_grades(tmp_path, database_url) as grades,
     ):
         grades._connection.exec_driver_sql("UPDATE grades SET points = '1'")
 
@@ -278,38 +276,6 @@ def test_what_is_raised_undoes_the_import(tmp_path: Path) -> None:
         fail()
     with open_grades(tmp_path) as grades:
         assert grades.history("hw") == []
-
-
-def test_the_file_has_the_columns_that_are_asked_of_it(tmp_path: Path) -> None:
-    with open_grades(tmp_path) as grades:
-        there = inspect(grades._connection)
-        for table in (store.GRADES, store.EXPECTED):
-            found = {column["name"] for column in there.get_columns(table.name)}
-            assert found == {column.name for column in table.columns}
-
-
-def test_an_older_file_is_brought_up_to_date_and_a_newer_one_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with open_grades(tmp_path) as grades:
-        grades.add([grade_of(ROWS[0], "1")])
-    steps = (*store.STEPS, ("CREATE TABLE later (name TEXT)",))
-    with monkeypatch.context() as patched:
-        patched.setattr(store, "STEPS", steps)
-        with open_grades(tmp_path) as grades:
-            assert inspect(grades._connection).has_table("later")
-            assert len(grades.history("hw")) == 1
-    with (
-        pytest.raises(InputError, match="expected version 1 or older, found 2"),
-        open_grades(tmp_path),
-    ):
-        pass
-
-
-def test_a_damaged_file_is_a_fault(tmp_path: Path) -> None:
-    (tmp_path / "grades.db").write_bytes(b"no database at all" * 100)
-    with pytest.raises(StoreFault, match="file is not a database"), open_grades(tmp_path):
-        pass
 
 
 def score_of(text: str, submission: str = "s1", conclusion: Conclusion | None = None) -> Score:
@@ -474,18 +440,6 @@ def test_a_comment_comes_back_as_it_was(comment: str, tmp_path: Path) -> None:
     assert (back("0.5").new, back("0.5").same) == ((), 1)
     assert points(back("1")) == [("ann", "2c", "1", comment)]
     assert back("1").replaced == 1
-
-
-def test_what_is_only_read_waits_for_no_import_and_leaves_no_log_beside(tmp_path: Path) -> None:
-    with open_grades(tmp_path) as grades:
-        grades.add([grade_of(ROWS[0], "1")])
-    with open_grades(tmp_path) as writing:
-        writing.add([grade_of(ROWS[1], "1")])
-        with open_grades(tmp_path, reading=True) as grades:
-            assert [grade.row for grade in grades.history("hw")] == [ROWS[0]]
-        journal = writing._connection.exec_driver_sql("PRAGMA journal_mode").scalar_one()
-        assert journal == "delete"
-    assert [path.name for path in tmp_path.iterdir()] == ["grades.db"]
 
 
 def test_a_check_that_broke_is_left_to_a_person() -> None:

@@ -15,6 +15,7 @@ def said(ran: Ran) -> list[str]:
     return [str(receipt.raised) for receipt in ran.receipts]
 
 
+@pytest.mark.slow
 def test_every_way_to_import_a_module_gives_the_same_class(tmp_path: Path) -> None:
     files = {
         "src/model.py": "from .attention import Attention\nclass Model:\n    part = Attention",
@@ -31,6 +32,7 @@ def test_every_way_to_import_a_module_gives_the_same_class(tmp_path: Path) -> No
     assert ran.seen() == {"ones": [True] * 5}
 
 
+@pytest.mark.slow
 def test_a_module_that_fails_says_where_and_gives_what_it_had_defined(tmp_path: Path) -> None:
     files = {
         "syntax.py": "x = 1\ny = (\n",
@@ -59,6 +61,7 @@ def test_a_module_that_fails_says_where_and_gives_what_it_had_defined(tmp_path: 
     assert ran.seen() == {"first": 1, "early": 2, "fine": 3}
 
 
+@pytest.mark.slow
 def test_modules_are_loaded_again_after_a_kernel_died(tmp_path: Path) -> None:
     files = {"src/model.py": "class Model: ...", "src/dies.py": "import os\nos._exit(0)"}
     ran = run_guest(
@@ -71,6 +74,7 @@ def test_modules_are_loaded_again_after_a_kernel_died(tmp_path: Path) -> None:
     assert ran.seen() == {"made": "Model"}
 
 
+@pytest.mark.slow
 def test_a_module_does_not_take_the_place_of_an_installed_one(tmp_path: Path) -> None:
     files = {"src/torch.py": "mine = 1", "src/inspect.py": "mine = 2"}
     use = "import torch, inspect\nours = torch.ones(2).sum().item(), inspect.isclass(int), mine"
@@ -84,6 +88,7 @@ def test_a_module_does_not_take_the_place_of_an_installed_one(tmp_path: Path) ->
     assert ran.seen() == {"ours": (2.0, True, 2)}
 
 
+@pytest.mark.slow
 def test_a_cell_that_is_left_out_has_a_receipt_and_is_not_run(tmp_path: Path) -> None:
     left_out = Cell(CellKind.CODE, "a = 2", left_out="tagged skip-grading")
     die = "import os; os._exit(0)"

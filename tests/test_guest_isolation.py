@@ -16,6 +16,7 @@ from guest_driver import MAIN, capture, run_guest
 linux = pytest.mark.skipif(sys.platform != "linux", reason="needs Linux's /proc and prctl")
 
 
+@pytest.mark.slow
 def test_the_guest_imports_nothing_of_the_grader_and_the_grader_nothing_of_it() -> None:
     for file in sorted(MAIN.parent.parent.rglob("*.py")):
         inside = MAIN.parent in file.parents
@@ -56,6 +57,7 @@ print(ran.seen() or ran.log)
 """
 
 
+@pytest.mark.slow
 @linux
 def test_the_kernel_cannot_open_the_memory_and_descriptors_of_the_guest() -> None:
     """As any user; root may look into every process, but not in a box without capabilities."""
@@ -65,6 +67,7 @@ def test_the_kernel_cannot_open_the_memory_and_descriptors_of_the_guest() -> Non
     assert done.stdout.decode().strip() == str({"tried": refused}), done.stderr.decode()
 
 
+@pytest.mark.slow
 @linux
 def test_signals_do_not_stop_the_guest() -> None:
     ran = run_guest(
@@ -78,6 +81,7 @@ def test_signals_do_not_stop_the_guest() -> None:
     assert ran.seen() == {"a": 1}
 
 
+@pytest.mark.slow
 def test_what_a_student_prints_is_text_however_it_looks() -> None:
     forged = "import os, sys\nframe = b'NGE1' + bytes(40)\n" + "\n".join(
         [
@@ -94,6 +98,7 @@ def test_what_a_student_prints_is_text_however_it_looks() -> None:
     assert ran.seen() == {"a": 1}
 
 
+@pytest.mark.slow
 def test_the_kernel_inherits_no_descriptor_of_the_guest() -> None:
     ran = run_guest(
         "import os\n"
@@ -106,6 +111,7 @@ def test_the_kernel_inherits_no_descriptor_of_the_guest() -> None:
     assert seen["key_seen"] is False
 
 
+@pytest.mark.slow
 def test_a_message_larger_than_any_of_ours_never_reaches_the_guests_memory() -> None:
     ran = run_guest(
         "k = get_ipython().kernel\n"
@@ -127,6 +133,7 @@ def can_unshare() -> bool:
     return tried.returncode == 0
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not can_unshare(), reason="needs unshare and the right to use it")
 def test_as_process_1_it_survives_every_signal_and_kills_all_that_students_leave() -> None:
     ran = run_guest(
@@ -144,6 +151,7 @@ def test_as_process_1_it_survives_every_signal_and_kills_all_that_students_leave
     assert ran.seen() == {"a": 1, "sleeping": 20}
 
 
+@pytest.mark.slow
 @linux
 def test_a_guest_that_is_killed_takes_its_kernel_along() -> None:
     guest = subprocess.Popen([sys.executable, "-I", "-P", str(MAIN)], stdin=subprocess.PIPE)

@@ -260,6 +260,7 @@ def test_a_model_is_found_within_what_names_hold(put: Put, held: Any) -> None:
     assert put(namespace, {"op": "counts", "name": "Norm"})["found"] == [[10, 10]]
 
 
+@pytest.mark.slow
 def test_the_search_for_models_ends(put: Put) -> None:
     deep: Any = Norm(5)
     for _ in range(4):
@@ -347,6 +348,7 @@ net = Net(3)
 """
 
 
+@pytest.mark.slow
 def test_a_real_run_answers_all_of_these(tmp_path: Path) -> None:
     weights = {"linear.weight": torch.eye(3, 2), "linear.bias": torch.zeros(3)}
     x = tensor([[0.0, 1.0], [1.0, 0.0]])

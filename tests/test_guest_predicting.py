@@ -72,6 +72,7 @@ os.chdir("runs")
 """
 
 
+@pytest.mark.slow
 def test_weights_are_found_whatever_folder_the_notebook_went_to(tmp_path: Path) -> None:
     handed = {"weights.safetensors": save({"table.weight": TABLE})}
     ran = run_guest(CELL, probes=[ask("predict", "Net", **REQUEST)], cwd=tmp_path, files=handed)

@@ -13,9 +13,12 @@ import torch
 from guest_driver import LIMITS, ROOM, Put, ask, capture, run_guest, tensor
 
 from grader.codec import decode
+from grader.evidence import read_observations
 from grader.execute import build_box
+from grader.frames import Frame
 from grader.guest import answer as replies
 from grader.guest.box import BoxError, read_box
+from grader.guest.calling import code_of, describe
 from grader.plan import Plan
 from grader.submission import Submission
 from grader.values import Made, Opaque, Table, Tensor, Value
@@ -173,6 +176,25 @@ def test_a_model_of_another_precision_is_called_in_its_own(put: Put) -> None:
     assert seen == [tensor(net(torch.ones(2, 3, dtype=torch.float64)).detach(), "float64")] * 2
 
 
+def test_cudas_number_of_an_error_is_brought_back(tmp_path: Path) -> None:
+    error = torch.AcceleratorError("CUDA error: all CUDA-capable devices are busy")
+    error.error_code = 46  # type: ignore[attr-defined]
+    replies.write_reply(tmp_path / "r", {"status": "error", **describe(error)}, b"")
+    status, payload = replies.read_reply(tmp_path / "r", ROOM)
+    frame = Frame({"kind": "probe", "id": "p", "status": status}, payload)
+    raised = read_observations([frame], {"p"})["p"].raised
+    assert raised is not None
+    assert (raised.ename, raised.code) == ("AcceleratorError", "46")
+
+
+@pytest.mark.parametrize("code", [None, "46", True, 4.6], ids=str)
+def test_what_is_no_number_of_cuda_is_left_out(code: object) -> None:
+    error = RuntimeError("no error of CUDA")
+    error.error_code = code  # type: ignore[attr-defined]
+    assert code_of(error) == ""
+    assert code_of(ValueError("no error of torch")) == ""
+
+
 @pytest.mark.parametrize(
     "make",
     [
@@ -201,6 +223,7 @@ def test_a_reply_larger_than_its_room_is_not_read(tmp_path: Path) -> None:
     assert replies.read_reply(tmp_path / "s", 10) == ("too_large", b"")
 
 
+@pytest.mark.slow
 def test_probes_that_kill_hang_or_raise_cost_only_themselves() -> None:
     ran = run_guest(
         "import os, signal, time\nn = 0",
@@ -231,6 +254,7 @@ def test_probes_that_kill_hang_or_raise_cost_only_themselves() -> None:
     assert ran.end["ending"] == "kernel_died"
 
 
+@pytest.mark.slow
 def test_a_probe_that_runs_out_of_time_alone_leaves_the_run_complete() -> None:
     ran = run_guest(
         "import time\ndef hang(): time.sleep(60)",
@@ -240,6 +264,7 @@ def test_a_probe_that_runs_out_of_time_alone_leaves_the_run_complete() -> None:
     assert ran.end["ending"] == "complete"
 
 
+@pytest.mark.slow
 def test_values_are_held_to_their_limit_and_to_that_of_all_evidence() -> None:
     ran = run_guest(
         "import torch\na, b, c = (torch.zeros(200_000) for _ in 'abc')\nd = torch.zeros(300_000)",
@@ -253,6 +278,7 @@ def test_values_are_held_to_their_limit_and_to_that_of_all_evidence() -> None:
     assert ran.end["ending"] == "complete"
 
 
+@pytest.mark.slow
 def test_a_student_who_bends_the_shell_still_cannot_see_our_requests() -> None:
     ran = run_guest(
         "seen = []\nip = get_ipython()\n"
@@ -266,6 +292,7 @@ def test_a_student_who_bends_the_shell_still_cannot_see_our_requests() -> None:
     assert all("probe" not in str(line) for line in [*seen["seen"], *seen["In"]])
 
 
+@pytest.mark.slow
 def test_objects_of_the_students_classes_are_made_for_each_call() -> None:
     ran = run_guest(
         "class Config:\n"

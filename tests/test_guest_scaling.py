@@ -148,6 +148,7 @@ def test_what_breaks_off_says_where(judged: dict[str, Conclusion], name: str, sa
     assert getattr(found, "says", getattr(found, "reason", "")) == says
 
 
+@pytest.mark.slow
 def test_a_name_that_is_not_there_is_missing() -> None:
     probe = ask("scaling", "nothing", sizes=[1, 2, 3], cases=[{}, {}, {}])
     assert run_guest("x = 1", probes=[probe]).seen() == {"nothing": ("missing", "")}
@@ -181,6 +182,7 @@ def sleep(n):
 """
 
 
+@pytest.mark.slow
 def test_time_of_threads_and_processes_counts_and_sleep_does_not() -> None:
     asked: dict[str, Any] = {"sizes": [20, 60], "cases": [{"n": 20}, {"n": 60}]}
     names = ("thread", "fork", "program", "sleep")

@@ -200,6 +200,7 @@ def deep(levels: int) -> list[Any]:
     return value
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "value",
     [

@@ -204,6 +204,7 @@ def answers(asked: Asked, value: Value) -> Iterator[dict[str, Observation]]:
         yield {**all_alike, "value": defined}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("check", CHECKS)
 def test_nothing_hostile_earns_points_or_raises(ask: Asker, check: str) -> None:
     asked = ask(check.split()[0], **CHECKS[check])

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from grader.course import Course
 from grader.errors import InputError, SubmissionError
 from grader.intake.folders import Handed, assignments_in, read_submission
 from grader.intake.notebook import parse_notebook, read_notebook
@@ -158,6 +159,22 @@ def test_assignments_are_found_by_the_names_of_rubrics(tmp_path: Path) -> None:
         assignments_in(tmp_path, ["other"])
 
 
+def test_an_assignment_is_found_by_its_name_where_there_is_no_such_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "rubrics").mkdir()
+    (tmp_path / "rubrics" / "hw.yaml").write_text("")
+    usual = tmp_path / "submissions" / "hw"
+    usual.mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    course = Course(tmp_path)
+    assert course.handed_in(Path("hw")) == [("hw", usual)]
+    with pytest.raises(InputError, match=r"found no folder hw2$"):
+        course.handed_in(Path("hw2"))
+    (tmp_path / "hw").mkdir()
+    assert course.handed_in(Path("hw")) == [("hw", Path("hw"))]
+
+
 @pytest.mark.threat("XS-06")
 def test_two_folders_with_one_name_are_refused(tmp_path: Path) -> None:
     for name in ("Zo\u00eb", "Zoe\u0308"):
@@ -210,6 +227,7 @@ def test_files_are_part_of_the_digest_and_write_ups_are_not(tmp_path: Path) -> N
     assert read_submission(tmp_path, "hw").digest != first.digest
 
 
+@pytest.mark.slow
 def test_what_is_too_large_is_left_out_and_named(tmp_path: Path) -> None:
     put(tmp_path, hw_ipynb=notebook("x = 1"), small_bin=b"1")
     for name, mib in {"a": 60, "b": 65, "c": 60, "d": 60}.items():

@@ -9,20 +9,24 @@ ROOT = Path(__file__).parents[1] / "grader"
 
 FLOORS = [
     {"errors", "patterns", "values", "__init__"},
-    {"codec", "child"},
-    {"submission", "plan", "verdict"},
+    {"codec", "child", "known", "locks"},
+    {"database"},
+    {"submission", "plan", "verdict", "gpus"},
     {"frames", "verdict_json"},
     {"evidence", "rubric.yaml", "rubric.model", "intake", "intake.notebook", "sandbox"},
-    {"rubric.load", "intake.files", "sandbox.base"},
+    {"rubric.load", "intake.files", "sandbox.base", "cuda"},
     {"intake.asked"},
     {"intake.folders"},
     {"rubric"},
-    {"sandbox.environment", "sandbox.seccomp", "sandbox.lock", "sandbox.pipes"},
-    {"sandbox.policy", "sandbox.engine", "sandbox.hardening", "sandbox.wheels"},
-    {"sandbox.image"},
+    {"sandbox.environment", "sandbox.seccomp", "sandbox.lock", "sandbox.pipes", "sandbox.owner"},
+    {"sandbox.policy", "sandbox.engine", "sandbox.hardening", "sandbox.wheels"}
+    | {"sandbox.lending", "sandbox.nvml"},
+    {"sandbox.image", "sandbox.graphics"},
     {"sandbox.docker", "sandbox.bubblewrap", "sandbox.process"},
+    {"sandbox.warm"},
     {"sandbox.choose"},
     {"execute", "compare", "symbolic", "tensors", "inputs", "readable"},
+    {"executor", "record"},
     {"writeup"},
     {"networks"},
     {"reference"},
@@ -45,12 +49,16 @@ FLOORS = [
     {"elsewhere"},
     {"score", "rehearse"},
     {"course"},
-    {"store", "schedule"},
+    {"store", "schedule", "history"},
+    {"difference", "explain"},
     {"judging"},
     {"grades", "grades.rows"},
     {"grades.store"},
+    {"cluster", "cluster.messages", "cluster.guard", "cluster.trust", "cluster.room"},
+    {"cluster.station"},
+    {"cluster.far"},
     {"report", "report.tables", "report.inert", "report.excerpts", "report.picture"}
-    | {"batch", "release"},
+    | {"batch", "release", "trials"},
     {"report.beside", "report.markup", "report.statistics"},
     {"report.pictures", "report.charts"},
     {"report.drawing"},
@@ -60,9 +68,10 @@ FLOORS = [
     {"grades.names", "grades.sheet", "report.written"},
     {"grades.importing", "grades.desk"},
     {"display", "verify", "selfcheck", "doctor", "options"},
-    {"run"},
+    {"diffing"},
+    {"run", "cluster.serve"},
     {"commands", "grading", "cli_options"},
-    {"cli_grades"},
+    {"cli_grades", "cli_cluster"},
     {"cli"},
     {"__main__"},
 ]
@@ -78,7 +87,7 @@ NEVER = {
     ("checks", "sandbox"),
 }
 #: Packages that are one floor each: what is inside them is theirs to order.
-INNER = ("symbolic", "compare", "writeup", "judging")
+INNER = ("symbolic", "compare", "writeup", "judging", "database")
 
 
 def name_of(path: Path) -> str:

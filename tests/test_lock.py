@@ -141,6 +141,7 @@ LINUX_311 = pytest.mark.skipif(
 )
 
 
+@pytest.mark.slow
 @LINUX_311
 def test_the_script_locks_all_that_is_needed_for_every_machine(script: Any, tmp_path: Path) -> None:
     wheels = tmp_path / "wheels"
@@ -158,6 +159,7 @@ def test_the_script_locks_all_that_is_needed_for_every_machine(script: Any, tmp_
     )
 
 
+@pytest.mark.slow
 @LINUX_311
 def test_the_script_keeps_versions_and_the_digests_of_a_torch_that_cannot_be_had(
     script: Any, tmp_path: Path
@@ -178,6 +180,7 @@ def test_the_script_keeps_versions_and_the_digests_of_a_torch_that_cannot_be_had
     assert lock.read(made.read_text(), "")[1].version == "1.6"
 
 
+@pytest.mark.slow
 @LINUX_311
 def test_the_script_writes_nothing_when_pip_finds_no_way(
     script: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -45,6 +45,7 @@ def assignment(tmp_path: Path) -> Iterator[Assignment]:
         yield Assignment(read_rubric(tmp_path / "points.yaml", "points.yaml"), context, None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("row", ROWS, ids=["first", "second", "third"])
 def test_the_worked_table_is_what_grading_gives(row: list[str], assignment: Assignment) -> None:
     names = defined(row)

@@ -148,6 +148,7 @@ def test_the_spread_is_that_of_an_integral_over_the_keys_length(
     assert seen == (pytest.approx(mean.item(), abs=0.02), pytest.approx(std.item(), abs=0.02))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("alpha", "beta"), [(1e-4, 10), (0.01, 4)])
 def test_simulations_from_any_seed_agree_and_those_of_mistakes_do_not(
     reference: ModuleType, mu: Tensor, alpha: float, beta: float
@@ -682,6 +683,7 @@ def test_the_committed_notebooks_and_files_are_those_of_the_texts(samples: Modul
     ]
 
 
+@pytest.mark.slow
 def test_the_solutions_own_training_runs(
     reference: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -351,6 +351,7 @@ def test_the_encoder_turns_images_into_features(reference: ModuleType) -> None:
     assert encoder.bn.momentum == 0.01
 
 
+@pytest.mark.slow
 def test_features_are_normalised_over_the_batch(reference: ModuleType) -> None:
     pictures = reference.pictures(3, 16)
     encoder = reference.EncoderCNN(6).train()
@@ -668,6 +669,7 @@ def test_the_density_sums_up_as_in_numpy(reference: ModuleType) -> None:
         np.testing.assert_allclose(getattr(reference, f"{name}_std")(), density.std())
 
 
+@pytest.mark.slow
 def test_a_grid_without_its_last_points_is_near_enough(reference: ModuleType) -> None:
     line = torch.arange(-3, 3, 0.006, dtype=torch.float64)
     z = torch.cartesian_prod(line, line)

@@ -595,6 +595,7 @@ def test_the_solution_holds_the_references_answers(
     assert reference.asked_vit_holds([made(images)], shapes_of(made), {}) is True
 
 
+@pytest.mark.slow
 def test_the_solutions_models_are_right_on_what_is_withheld(
     reference: ModuleType, solution: dict[str, Any]
 ) -> None:

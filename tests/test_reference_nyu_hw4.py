@@ -343,6 +343,7 @@ def test_the_training_data_is_what_the_generator_gives(reference: ModuleType) ->
 # The solution, the template, and the samples
 
 
+@pytest.mark.slow
 def test_the_solution_holds_the_references_answers(
     reference: ModuleType,
     generator: torch.Generator,
@@ -361,6 +362,7 @@ def test_the_solution_holds_the_references_answers(
     torch.testing.assert_close(theirs(x, mask), ours(x, mask))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_the_solution_learns_the_task_from_any_seed(
     reference: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int

@@ -184,6 +184,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory, symbolic: Symbolic, web: Li
     return Press(tmp_path_factory.mktemp("hostile"), symbolic, students).publish()
 
 
+@pytest.mark.slow
 @pytest.mark.threat("RI-01", "RI-02", "HE-08")
 @pytest.mark.parametrize("kind", ["students", "staff"])
 def test_what_a_student_wrote_is_text(
@@ -205,6 +206,7 @@ def test_what_a_student_wrote_is_text(
     assert "\u202e" not in shown.page.content()
 
 
+@pytest.mark.slow
 @pytest.mark.threat("RI-01")
 def test_names_of_students_are_text_too(folder: Path, browser: Browser, web: Listening) -> None:
     shown = Opened(browser, folder / "index.html")
@@ -224,6 +226,7 @@ def test_names_of_students_are_text_too(folder: Path, browser: Browser, web: Lis
         one.context.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [PHONE, DESK])
 @pytest.mark.parametrize("name", ["index.html", "students/evil.html", "staff/evil.html"])
 def test_no_page_scrolls_sideways(name: str, width: int, folder: Path, browser: Browser) -> None:
@@ -232,6 +235,7 @@ def test_no_page_scrolls_sideways(name: str, width: int, folder: Path, browser: 
     assert shown.page.evaluate("document.body.scrollHeight") < 60_000
 
 
+@pytest.mark.slow
 @pytest.mark.threat("RI-01")
 def test_the_policy_holds_where_escaping_would_fail(
     folder: Path, browser: Browser, web: Listening
@@ -249,6 +253,7 @@ def test_the_policy_holds_where_escaping_would_fail(
     assert web.heard == []
 
 
+@pytest.mark.slow
 def test_the_table_of_the_class_is_sorted_by_a_key_press(folder: Path, browser: Browser) -> None:
     page = Opened(browser, folder / "index.html").page
     total = page.locator("table.students th", has_text="Total")
@@ -261,6 +266,7 @@ def test_the_table_of_the_class_is_sorted_by_a_key_press(folder: Path, browser: 
     assert total.get_attribute("aria-sort") == "ascending"
 
 
+@pytest.mark.slow
 def test_what_is_folded_is_printed(folder: Path, browser: Browser) -> None:
     page = Opened(browser, folder / "students" / "tame.html").page
     assert page.locator("details.cell:not([open])").count() > 0
@@ -271,6 +277,7 @@ def test_what_is_folded_is_printed(folder: Path, browser: Browser) -> None:
     assert "word 7" in printed.partition("What was written")[2].partition("The run")[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_text_stands_out_from_the_paper(scheme: str, folder: Path, browser: Browser) -> None:
     page = Opened(browser, folder / "staff" / "tame.html", scheme=scheme).page
@@ -293,6 +300,7 @@ def luminance(colour: str) -> float:
     return sum(w * c for w, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
 
 
+@pytest.mark.slow
 def test_a_keyboard_reaches_the_content_first(folder: Path, browser: Browser) -> None:
     page = Opened(browser, folder / "students" / "tame.html").page
     page.keyboard.press("Tab")

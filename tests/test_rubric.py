@@ -252,6 +252,46 @@ def _second(old: str, new: str) -> str:
     return GOOD.replace("    " + old, "    " + new, 1)
 
 
+@pytest.mark.parametrize(
+    ("gpu", "required", "preferred", "memory_mib", "share"),
+    [
+        ("none", False, False, 0, False),
+        ("required", True, False, 0, False),
+        ("preferred", False, True, 0, False),
+        ("6 GiB", True, False, 6144, False),
+        ("{memory: 1536 MiB, share: true}", True, False, 1536, True),
+        ("{need: preferred, memory: 2 GiB}", False, True, 2048, False),
+        ("{}", True, False, 0, False),
+    ],
+)
+def test_what_a_submission_needs_of_a_gpu(
+    gpu: str, required: bool, preferred: bool, memory_mib: int, share: bool, tmp_path: Path
+) -> None:
+    rubric = load(GOOD.replace("memory: 1 GiB", f"memory: 1 GiB, gpu: {gpu}"), tmp_path)
+    found = (rubric.limits.gpu, rubric.gpu_preferred)
+    assert found == (required, preferred)
+    assert (rubric.limits.gpu_mib, rubric.limits.gpu_share) == (memory_mib, share)
+
+
+@pytest.mark.parametrize(
+    ("gpu", "says"),
+    [
+        ("maybe", "limits.gpu.memory: expected a quantity such as 6 GiB, found 'maybe'"),
+        ("512 MiB", "limits.gpu.memory: expected greater than or equal to 1024, found '512 MiB'"),
+        (
+            "{share: true}",
+            "limits.gpu: expected memory beside share: how much of the GPU a submission may use, "
+            "found {'share': True}",
+        ),
+        ("{shared: true}", "limits.gpu.shared: unknown key; did you mean share?"),
+    ],
+    ids=["no word", "too little", "share of nothing", "unknown key"],
+)
+def test_a_gpu_that_makes_no_sense_is_refused(gpu: str, says: str, tmp_path: Path) -> None:
+    text = GOOD.replace("memory: 1 GiB", f"memory: 1 GiB, gpu: {gpu}")
+    assert problems(text, tmp_path) == [f"hw.yaml:3: {says}"]
+
+
 def test_all_errors_are_found_at_once(tmp_path: Path) -> None:
     text = GOOD.replace("weight: 3", "weight: heavy").replace("cell: 10 s", "cell: soon")
     assert len(problems(text.replace("falls_to", "fals_to"), tmp_path)) == 3

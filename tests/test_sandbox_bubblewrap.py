@@ -12,6 +12,7 @@ import pytest
 from grader.errors import InputError, SandboxFault
 from grader.plan import Limits
 from grader.sandbox import bubblewrap, seccomp
+from grader.sandbox.base import Sandbox
 from grader.sandbox.bubblewrap import BubblewrapSandbox, arguments, visible
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="bubblewrap is for Linux")
@@ -51,6 +52,12 @@ def test_a_machine_without_it_is_told_what_to_install(monkeypatch: pytest.Monkey
     assert bubblewrap.why_not() == (
         "bubblewrap is not installed (Debian and Ubuntu: apt install bubblewrap)"
     )
+
+
+def test_evidence_from_where_nothing_isolates_is_none_from_here(
+    bubblewrap_sandbox: Sandbox, process_sandbox: Sandbox
+) -> None:
+    assert process_sandbox.image == f"{bubblewrap_sandbox.image} process"
 
 
 def test_a_python_whose_folder_holds_the_course_is_refused(

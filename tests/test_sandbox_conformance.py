@@ -22,7 +22,7 @@ import psutil
 import pytest
 import standin
 from boxes import CANARY, LIMITS, Boxed, Opener, Place, finish, plan_of, run
-from conftest import open_sandbox
+from conftest import engine_of, open_sandbox
 from guest_driver import module, submission_of
 
 from grader.errors import SandboxFault
@@ -38,6 +38,7 @@ ROOT = os.geteuid() == 0
 NOTHING = "it isolates nothing: the notebook has the user's files, rights and network"
 KNOWN: dict[str, dict[str, str]] = {
     "docker": {},
+    "docker-warm": {},
     "bubblewrap": {},
     "process": dict.fromkeys(
         (
@@ -126,7 +127,7 @@ def it_is_told_nothing_but_the_fixed_environment(place: Place) -> None:
     fixed = environment.variables(work=work, path=told["PATH"], threads=2, gpu=False)
     temporary = dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(Path(work).parent / "tmp"))
     added = {"docker": {"HOSTNAME": "box"}, "bubblewrap": {"PWD": "/work"}, "process": temporary}
-    assert told == fixed | added[place.name]
+    assert told == fixed | added[engine_of(place.name)]
 
 
 @case
@@ -542,7 +543,7 @@ def closing_it_stops_what_runs(place: Place) -> None:
 def parameters() -> list[Any]:
     found = []
     for name in KNOWN:
-        marks = [getattr(pytest.mark, name)] if name != "process" else []
+        marks = [getattr(pytest.mark, engine_of(name))] if name != "process" else []
         for sentence in CASES:
             told = [*marks, *threats(name, sentence)]
             found.append(pytest.param(name, sentence, marks=told, id=f"{name}: {sentence}"))
@@ -563,6 +564,7 @@ def surveys() -> dict[str, dict[str, Any]]:
     return {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "sentence"), parameters())
 def test_a_sandbox_keeps_its_promises(
     name: str,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,8 @@ import docker as sdk
 import pytest
 import standin
 from boxes import Opener, Place, run
+from docker.errors import NotFound
+from gpus_of import Lent
 
 from grader.errors import InputError, SandboxFault
 from grader.sandbox import engine
@@ -63,6 +67,37 @@ def test_nothing_is_left_of_a_run(place: Place, client: sdk.DockerClient) -> Non
         assert client.api.containers(all=True, filters=ours) == []
 
 
+def test_the_next_start_removes_what_a_killed_grader_left_and_nobody_elses(
+    place: Place, client: sdk.DockerClient
+) -> None:
+    starts = "import time\nfrom grader.sandbox.docker import DockerSandbox\n"
+    starts += "mine = DockerSandbox()\nprint(mine._run_id, flush=True)\ntime.sleep(600)"
+    made = []
+    try:
+        for _ in range(2):
+            grader = subprocess.Popen(
+                [sys.executable, "-c", starts], stdout=subprocess.PIPE, text=True
+            )
+            assert grader.stdout
+            labels = {RUN_LABEL: grader.stdout.readline().strip()}
+            labels[DEADLINE_LABEL] = str(int(time.time() + 1000))
+            image = place.sandbox.image
+            made.append((grader, client.containers.create(image, labels=labels)))
+        killed, living = made
+        killed[0].kill()
+        killed[0].wait()
+        with closing(DockerSandbox()):
+            left = {one["Id"] for one in client.api.containers(all=True)}
+        assert killed[1].id not in left
+        assert living[1].id in left
+    finally:
+        for grader, container in made:
+            grader.kill()
+            grader.communicate()
+            with suppress(NotFound):
+                container.remove(force=True)
+
+
 @pytest.mark.parametrize(("age_s", "left"), [(-10, 0), (1000, 1)], ids=["overdue", "running"])
 def test_what_a_crash_left_is_removed_when_it_is_overdue(
     place: Place, client: sdk.DockerClient, age_s: int, left: int
@@ -96,12 +131,14 @@ def test_a_plan_that_asks_for_a_gpu_needs_one_to_be_named(place: Place) -> None:
 
 
 @pytest.mark.skipif(Path("/proc/driver/nvidia").exists(), reason="this machine has a GPU")
-def test_an_engine_without_gpus_says_so(place: Place) -> None:
+def test_an_engine_without_gpus_says_so_and_none_is_quarantined_for_it(place: Place) -> None:
+    lent = Lent(place.folder / "gpus")
     with (
-        closing(DockerSandbox(gpus="0")) as sandbox,
+        closing(DockerSandbox(gpus=lent.gpus)) as sandbox,
         pytest.raises(SandboxFault, match="this engine cannot hand out GPUs"),
     ):
         run(sandbox, "a = 1", gpu=True)
+    assert lent.said == []
 
 
 def test_an_image_that_is_gone_is_a_fault_that_says_what_to_do(place: Place) -> None:

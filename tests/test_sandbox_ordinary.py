@@ -217,6 +217,7 @@ LIMITS: dict[str, Any] = {
 }
 SANDBOXES = [
     pytest.param("docker", marks=pytest.mark.docker),
+    pytest.param("docker-warm", marks=pytest.mark.docker),
     pytest.param("bubblewrap", marks=pytest.mark.bubblewrap),
 ]
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from boxes import Opener
 
-from grader.errors import InputError, SandboxFault
+from grader.errors import SandboxFault
 from grader.plan import Limits
 from grader.sandbox import docker, engine, environment
 from grader.sandbox.docker import DockerSandbox
@@ -56,6 +57,15 @@ def described(request: Request) -> dict[str, Any]:
 
 def test_a_container_as_asked_is_accepted() -> None:
     assert_policy(described(REQUEST), REQUEST)
+
+
+def test_a_warm_container_as_asked_is_accepted_only_where_it_was_asked_for() -> None:
+    asked = replace(REQUEST, warm=True)
+    assert_policy(described(asked), asked)
+    with pytest.raises(SandboxFault, match=r"HostConfig.MaskedPaths lacks /proc/kcore"):
+        assert_policy(described(asked), REQUEST)
+    with pytest.raises(SandboxFault, match=r"HostConfig.MaskedPaths: expected \[\], found"):
+        assert_policy(described(REQUEST), asked)
 
 
 def test_the_request_asks_for_a_box_without_rights() -> None:
@@ -190,32 +200,6 @@ def test_a_real_engine_makes_exactly_what_is_asked(
     assert inspected["HostConfig"]["Runtime"] == (runtime or inspected["HostConfig"]["Runtime"])
     devices = inspected["HostConfig"]["DeviceRequests"] or []
     assert [device["DeviceIDs"] for device in devices] == ([[gpu]] if gpu else [])
-
-
-def test_gpus_are_named_by_number_or_found_in_the_drivers_list(tmp_path: Path) -> None:
-    for number in (0, 1):
-        folder = tmp_path / f"0000:0{number}:00.0"
-        folder.mkdir()
-        text = f"Model: \t\t NVIDIA H200\nGPU UUID: \t GPU-{number}\n"
-        (folder / "information").write_text(text)
-    assert engine.list_gpus("none") == ()
-    assert engine.list_gpus("0, 3") == ("0", "3")
-    assert engine.list_gpus("all", tmp_path) == ("GPU-0", "GPU-1")
-
-
-@pytest.mark.parametrize(
-    ("wish", "says"),
-    [
-        ("all", "--gpus all: no NVIDIA driver lists a GPU on this machine"),
-        ("0,x", "--gpus: expected all, none or numbers such as 0,1, found '0,x'"),
-        ("1,1", "--gpus: expected all, none or numbers such as 0,1, found '1,1'"),
-    ],
-    ids=["none there", "no number", "twice"],
-)
-def test_gpus_that_cannot_be_are_refused(tmp_path: Path, wish: str, says: str) -> None:
-    with pytest.raises(InputError) as caught:
-        engine.list_gpus(wish, tmp_path)
-    assert str(caught.value) == says
 
 
 def test_an_engine_that_does_not_answer_is_said_in_a_sentence() -> None:

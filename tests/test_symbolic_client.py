@@ -81,6 +81,7 @@ def test_a_hostile_formula_ends_soon_and_nothing_of_it_runs(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_question_that_takes_too_long_is_undecided_and_the_next_one_is_answered() -> None:
     with Symbolic(wall_s=0.5) as opened:
         opened.equal("n", "n", SYMBOLS)
@@ -108,6 +109,7 @@ def test_threads_take_turns_and_each_gets_its_own_answer(symbolic: Symbolic) -> 
     assert says == {number: f"At n = 1 yours gives {number + 1}." for number in range(1, 9)}
 
 
+@pytest.mark.slow
 def test_a_question_after_closing_starts_anew() -> None:
     opened = Symbolic()
     assert opened.growth("n^2 + n", ["n", "n^2"], SYMBOLS).verdict is Verdict.EQUAL

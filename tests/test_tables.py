@@ -175,3 +175,17 @@ def test_a_student_who_is_gone_leaves_no_report(tmp_path: Path) -> None:
     report([score_of("s01", right, right), score_of("s02", right, right)], tmp_path)
     report([score_of("s02", right, right)], tmp_path)
     assert [path.name for path in (tmp_path / "hw" / "students").iterdir()] == ["s02.csv"]
+
+
+def test_a_student_whose_scores_are_the_same_keeps_the_file_that_is_there(tmp_path: Path) -> None:
+    right, wrong = Finding(credit=1.0, says="Right."), Finding(credit=0.0, says="Wrong: é.")
+    report([score_of("s01", right, wrong), score_of("s02", right, wrong)], tmp_path)
+    files = [tmp_path / "hw" / "students" / f"s0{number}.csv" for number in (1, 2)]
+    before = [(file.stat().st_ino, file.read_bytes()) for file in files]
+    report([score_of("s01", right, wrong), score_of("s02", right, right)], tmp_path)
+    after = [(file.stat().st_ino, file.read_bytes()) for file in files]
+    assert after[0] == before[0]
+    assert after[1][1] != before[1][1]
+    files[0].write_text("spoilt")
+    report([score_of("s01", right, wrong), score_of("s02", right, right)], tmp_path)
+    assert files[0].read_bytes() == before[0][1]

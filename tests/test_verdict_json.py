@@ -89,6 +89,7 @@ ONE = Score(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(scores)
 def test_what_is_written_reads_back_the_same(score: Score) -> None:

@@ -45,6 +45,7 @@ def prove(course: Course, symbolic: Symbolic, sandbox: ProcessSandbox) -> Proof:
     return verify(course, course.open("hw", symbolic), sandbox, jobs=2, listener=Listened())
 
 
+@pytest.mark.slow
 def test_a_rubric_proves_itself(
     tmp_path: Path, symbolic: Symbolic, sandbox: ProcessSandbox
 ) -> None:
@@ -58,6 +59,7 @@ def test_a_rubric_proves_itself(
     assert (proof.problems, proof.verified, proof.bugs) == ((), 4, ())
 
 
+@pytest.mark.slow
 def test_every_disagreement_is_named(
     tmp_path: Path, symbolic: Symbolic, sandbox: ProcessSandbox
 ) -> None:
@@ -77,6 +79,7 @@ def test_every_disagreement_is_named(
     ]
 
 
+@pytest.mark.slow
 def test_single_checks_may_be_stated_too(
     tmp_path: Path, symbolic: Symbolic, sandbox: ProcessSandbox
 ) -> None:
@@ -94,6 +97,7 @@ def test_single_checks_may_be_stated_too(
     ]
 
 
+@pytest.mark.slow
 def test_a_solution_that_never_ran_proves_nothing(tmp_path: Path, symbolic: Symbolic) -> None:
     course = make_course(tmp_path)
     assignment = course.open("hw", symbolic)
@@ -104,6 +108,7 @@ def test_a_solution_that_never_ran_proves_nothing(tmp_path: Path, symbolic: Symb
     )
 
 
+@pytest.mark.slow
 def test_verifying_needs_a_solution(
     tmp_path: Path, symbolic: Symbolic, sandbox: ProcessSandbox
 ) -> None:
@@ -133,6 +138,7 @@ def double(x): return 2 * x
 """
 
 
+@pytest.mark.slow
 def test_what_rests_on_a_students_word_is_listed(tmp_path: Path, symbolic: Symbolic) -> None:
     course = make_course(tmp_path)
     write(tmp_path / "rubrics/hw.yaml", CLAIMS)
@@ -160,6 +166,7 @@ def checked(folder: Path, symbolic: Symbolic, sandbox: ProcessSandbox) -> list[L
     return check(folder / "hw.ipynb", told, sandbox, symbolic)
 
 
+@pytest.mark.slow
 def test_a_right_notebook_checks_out(
     tmp_path: Path, symbolic: Symbolic, sandbox: ProcessSandbox
 ) -> None:
@@ -172,6 +179,7 @@ def test_a_right_notebook_checks_out(
     ]
 
 
+@pytest.mark.slow
 def test_what_is_wrong_is_said_without_the_answer(
     tmp_path: Path, symbolic: Symbolic, sandbox: ProcessSandbox
 ) -> None:
@@ -190,6 +198,7 @@ def test_what_is_wrong_is_said_without_the_answer(
     assert not any(line.ok for line in (cell, count, double, words))
 
 
+@pytest.mark.slow
 @pytest.mark.threat("AL-06")
 def test_a_wrong_formula_in_the_right_form_is_not_given_away(
     tmp_path: Path, symbolic: Symbolic, sandbox: ProcessSandbox
@@ -199,6 +208,7 @@ def test_a_wrong_formula_in_the_right_form_is_not_given_away(
     assert all(line.ok for line in checked(folder, symbolic, sandbox))
 
 
+@pytest.mark.slow
 def test_of_alternatives_only_the_chosen_one_is_looked_at(
     tmp_path: Path, symbolic: Symbolic, sandbox: ProcessSandbox
 ) -> None:
@@ -259,6 +269,7 @@ def answers_of(assignment: Assignment) -> list[str]:
     return [text for text in found if len(text) > 3]
 
 
+@pytest.mark.slow
 @pytest.mark.threat("AL-01", "AL-06")
 @pytest.mark.parametrize("slug", sorted(path.stem for path in (ROOT / "rubrics").glob("*.yaml")))
 def test_no_answer_leaves_the_trusted_side(slug: str, symbolic: Symbolic) -> None:
@@ -324,6 +335,7 @@ MISFITS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("net", "says"), MISFITS.values(), ids=MISFITS)
 def test_what_a_model_returns_is_said_in_words(
     net: dict[str, str], says: str, tmp_path: Path, symbolic: Symbolic, sandbox: ProcessSandbox
@@ -336,6 +348,7 @@ def test_what_a_model_returns_is_said_in_words(
     assert [line.says for line in checked(folder, symbolic, sandbox)] == [says]
 
 
+@pytest.mark.slow
 def test_what_a_cell_says_ends_once(
     tmp_path: Path, symbolic: Symbolic, sandbox: ProcessSandbox
 ) -> None:

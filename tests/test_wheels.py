@@ -151,6 +151,7 @@ def test_a_build_of_torch_that_no_lock_knows_is_told_and_kept_as_it_was_found(fo
     ]
 
 
+@pytest.mark.slow
 def test_what_cannot_be_fetched_is_said_with_pip_s_words_and_a_way_out(folder: Path) -> None:
     lines: list[str] = []
 
@@ -169,6 +170,7 @@ def test_what_cannot_be_fetched_is_said_with_pip_s_words_and_a_way_out(folder: P
     assert list(folder.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_wheel_that_was_swapped_at_the_index_is_not_fetched(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -91,6 +91,7 @@ def prove(course: Course, symbolic: Symbolic, sandbox: ProcessSandbox) -> Proof:
     return verify(course, course.open("hw", symbolic), sandbox, jobs=2, listener=Listened())
 
 
+@pytest.mark.slow
 def test_folders_of_modules_are_graded(
     course: Course, symbolic: Symbolic, sandbox: ProcessSandbox
 ) -> None:
@@ -149,6 +150,7 @@ def test_packages_of_the_course_change_the_plan(course: Course, symbolic: Symbol
     )
 
 
+@pytest.mark.slow
 def test_students_get_the_whole_folder_and_check_it(
     course: Course, symbolic: Symbolic, sandbox: ProcessSandbox
 ) -> None:
@@ -206,6 +208,7 @@ def test_students_get_the_whole_folder_and_check_it(
     }
 
 
+@pytest.mark.slow
 def test_code_in_the_notebook_instead_of_a_file_checks_out(
     course: Course, symbolic: Symbolic, sandbox: ProcessSandbox
 ) -> None:
@@ -242,6 +245,7 @@ def test_code_in_the_notebook_instead_of_a_file_checks_out(
     ]
 
 
+@pytest.mark.slow
 def test_notebooks_follow_each_other_in_one_kernel(
     course: Course, symbolic: Symbolic, sandbox: ProcessSandbox
 ) -> None:

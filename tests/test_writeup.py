@@ -230,6 +230,7 @@ def bomb() -> bytes:
     return _written([_CATALOG, _PAGES, _PAGE, stream])
 
 
+@pytest.mark.slow
 @pytest.mark.threat("RX-07")
 def test_a_bomb_costs_no_more_than_the_limits() -> None:
     document = read_pdf(bomb(), wall_s=20)
@@ -388,6 +389,7 @@ def test_a_pdf_that_the_clock_cut_short_is_read_again(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits its memory")
 def test_a_pdf_that_takes_too_much_is_read_once(tmp_path: Path) -> None:
     """How much the process may take is the same every time, unlike the clock."""

@@ -14,6 +14,7 @@ from grader.report.written import write_written
 from grader.rubric import Rubric
 from grader.verdict import Pending, Work
 
+pytestmark = pytest.mark.slow
 UNREAD = {
     "docx": ("theory.docx", b"PK", "theory.docx is a .docx file, which is not read"),
     "jpg": ("page1.jpg", b"\xff\xd8", "page1.jpg is a .jpg file, which is not read"),

@@ -114,6 +114,7 @@ MANY_LINES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.threat("RX-07")
 @pytest.mark.parametrize(("name", "data"), MANY_LINES.values(), ids=MANY_LINES)
 def test_a_text_of_more_lines_than_are_read_may_hold_any_answer(name: str, data: bytes) -> None:
@@ -123,6 +124,7 @@ def test_a_text_of_more_lines_than_are_read_may_hold_any_answer(name: str, data:
     assert held(File(name, b"\n".join(data.split(b"\n")[:20_000]))) == [False, False]
 
 
+@pytest.mark.slow
 @pytest.mark.threat("RX-07")
 def test_no_lines_take_long() -> None:
     texts = {f"{n}.txt": File(f"{n}.txt", b"q\n" * 4_000_000) for n in range(16)}
@@ -249,6 +251,7 @@ def test_a_file_that_the_code_only_mentions_or_shows_may_hold_any_answer(
     assert held(File(name, b"x"), code=code) == [True, True]
 
 
+@pytest.mark.slow
 @pytest.mark.threat("RX-07")
 def test_no_code_takes_long_to_look_through() -> None:
     files = [File(f"{n}.{ending}", b"") for n in range(500) for ending in ("png", "zip")]

@@ -119,6 +119,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 RUN = ("run", "submissions", "--sandbox", "process", "--trust-students")
 
 
+@pytest.mark.slow
 def test_from_hand_in_to_grade(root: Path) -> None:
     code, said = command(*RUN)
     assert code == 1
@@ -212,6 +213,7 @@ def test_from_hand_in_to_grade(root: Path) -> None:
     assert "4 answers wait for a person" in said
 
 
+@pytest.mark.slow
 def test_a_write_up_that_changes_is_scored_anew_without_a_run(root: Path) -> None:
     command(*RUN)
     folder = root / "submissions" / "hw"
@@ -228,6 +230,7 @@ def test_a_write_up_that_changes_is_scored_anew_without_a_run(root: Path) -> Non
     )
 
 
+@pytest.mark.slow
 def test_a_write_up_as_it_was_given_is_nobodys_work(root: Path) -> None:
     given = "# 1a\nWrite the cost here.\n# 4a\nWrite the table here.\n"
     write(root / "reference" / "hw" / "student" / "writeup.md", given)
@@ -282,6 +285,7 @@ def test_a_sheet_that_was_filled_in_is_put_aside_before_a_new_one_is_written(
     assert "0.5,well" not in sheet.read_text()
 
 
+@pytest.mark.slow
 def test_a_grade_is_shown_and_known_again_when_the_question_is_worth_more(root: Path) -> None:
     command(*RUN)
     fill(_sheet(root), {("ann", "1b"): "0.5"}, "Why?")
@@ -304,6 +308,7 @@ def test_a_grade_is_shown_and_known_again_when_the_question_is_worth_more(root: 
     )
 
 
+@pytest.mark.slow
 def test_who_changed_their_answer_holds_up_nobody_elses_grades(root: Path) -> None:
     command(*RUN)
     fill(_sheet(root), {("ann", "1a"): "2", ("ann", "1b"): "1", ("bob", "1b"): "1"})
@@ -320,6 +325,7 @@ def test_who_changed_their_answer_holds_up_nobody_elses_grades(root: Path) -> No
     assert [line.split()[1] for line in said.splitlines() if "was left out" in line] == ["3", "4"]
 
 
+@pytest.mark.slow
 def test_a_grade_that_is_withdrawn_waits_again(root: Path) -> None:
     command(*RUN)
     fill(_sheet(root), {("ann", "1b"): "1"}, "Good.")

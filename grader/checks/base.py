@@ -123,9 +123,10 @@ class Seen:
 
     def _lacking(self, of: str, seen: Observation) -> str:
         """What is not defined: the asked name itself, or a class that our inputs are made of."""
-        named = seen.raised.evalue if seen.raised else of
+        if not seen.raised:
+            return of
         ours = (made.of for request in self.requests.values() for made in made_in(request))
-        return named if named in ours else of
+        return seen.raised.evalue if seen.raised.evalue in ours else of
 
     def _because(self, name: str) -> str:
         """Why a name is not what it should be, as the end of a sentence."""

@@ -271,7 +271,14 @@ def _differs(
     if seen.status is not ProbeStatus.OK:
         relation = f"it raised {exception(seen.raised.ename)}" if seen.raised else ""
         return Difference(summary=Seen.failed(seen), relation=relation)
-    return compare(seen.value, expected, rtol=params.rtol, atol=params.atol, equal_nan=equal_nan)
+    return compare(
+        seen.value,
+        expected,
+        rtol=params.rtol,
+        atol=params.atol,
+        equal_nan=equal_nan,
+        on_gpu=seen.on_gpu,
+    )
 
 
 def _explains(mistake: str, params: Params, seen: Seen, context: Context) -> bool:

@@ -80,7 +80,7 @@ def _read(params: Params, seen: Seen) -> Reply | Finding:
     nothing = hidden_failure(seen, params.of, "model")
     if nothing:
         return nothing
-    reply = read_reply(seen.observations["model"].value)
+    reply = read_reply(seen.observations["model"])
     if reply is None:
         return Finding(credit=0.0, says="The model's reply makes no sense.")
     if reply.stage == "build":

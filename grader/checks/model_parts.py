@@ -150,7 +150,7 @@ def wrong_values(
     seen, right = getattr(reply, part), expected[part]
     if part == "outputs" and len(seen) == len(right) == 1:  # no dimension of its own for one input
         (seen,), (right,) = seen, right
-    found = compare(seen, right, rtol=params.rtol, atol=params.atol)
+    found = compare(seen, right, rtol=params.rtol, atol=params.atol, on_gpu=reply.on_gpu)
     if found is None:
         return None
     told = found.relation or found.summary
@@ -205,7 +205,7 @@ def wrong_change(part: str, params: Params, reply: Reply, made: Sequence[Change]
         if not pairs or base is None:
             return Wrong(says=_LONG.get(part, "The outputs cannot be compared."))
         for seen, kept in pairs:
-            found = compare(seen, kept, rtol=params.rtol, atol=params.atol)
+            found = compare(seen, kept, rtol=params.rtol, atol=params.atol, on_gpu=reply.on_gpu)
             if found:
                 detail = f"Input {change.base + 1}, changed at {change.at}: {found.summary}. "
                 says = SAYS[part].format(**params.model_dump(include={part}))
@@ -268,7 +268,14 @@ def is_mistake(
     """
     if params.inputs and {"outputs", "gradients"} & {*params.compare}:
         outputs = mistake["outputs"]
-        found = compare(reply.outputs, outputs, rtol=params.rtol, atol=params.atol, equal_nan=True)
+        found = compare(
+            reply.outputs,
+            outputs,
+            rtol=params.rtol,
+            atol=params.atol,
+            equal_nan=True,
+            on_gpu=reply.on_gpu,
+        )
         return found is None and holds_finite(outputs)
     differs = wrong_shapes
     if "parameters" in params.compare:

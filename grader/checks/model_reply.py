@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from grader.evidence import Raised
+from grader.evidence import Observation, Raised
 from grader.values import Value
 
 
@@ -42,6 +42,8 @@ class Reply:
     """Where it ended early, one of `STAGES`; else empty."""
     raised: Raised
     """What ended it; empty texts if nothing did."""
+    on_gpu: bool = False
+    """Whether the kernel that answered had a GPU."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,9 +80,9 @@ STAGES = ("build", "load", "method", "forward", "again", "backward", "train")
 WAYS = ("", "by name", "by rename", "by shape", "by order")
 
 
-def read_reply(value: Value) -> Reply | None:
+def read_reply(seen: Observation) -> Reply | None:
     """Read a probe's answer; None if our guest cannot have written it, but a student's code did."""
-    match value:
+    match seen.value:
         case {
             "parameters": dict() as parameters,
             "aliases": dict() as aliases,
@@ -111,6 +113,7 @@ def read_reply(value: Value) -> Reply | None:
         gradients=gradients,
         stage=ended[0],
         raised=ended[1],
+        on_gpu=seen.on_gpu,
     )
 
 

@@ -117,7 +117,7 @@ def _varies(seen: Seen) -> Lack | None:
     """Whether the first case, right as it is, gave another result when it was put again."""
     once, again = seen.observations["case1"], seen.observations[AGAIN]
     if again.status is ProbeStatus.OK:
-        found = compare(again.value, once.value, equal_nan=True)
+        found = compare(again.value, once.value, equal_nan=True, on_gpu=once.on_gpu)
         told = found and found.summary
     else:
         told = Seen.failed(again)

@@ -17,7 +17,7 @@ from grader.checks.base import Context, Problem, Released, Request, Seen, no_nam
 from grader.checks.blanks import blank
 from grader.checks.telling import sentence
 from grader.compare import compare, holds_finite, share_right
-from grader.evidence import ProbeStatus
+from grader.evidence import Observation, ProbeStatus
 from grader.rubric.model import CheckParams, Identifier
 from grader.values import Formula, Table, Tensor, Value, describe
 from grader.verdict import Conclusion, Finding, Pending
@@ -136,12 +136,12 @@ def judge(params: Params, seen: Seen, context: Context) -> Conclusion:
     wrong_form = form(params, seen, context)
     if wrong_form:
         return wrong_form
-    value = seen.observations["value"].value
+    observed = seen.observations["value"]
     if not params.is_number:
-        return _compared(params, value, context)
-    right = _in_band(params, value) if params.is_band else _counted(params, seen)
+        return _compared(params, observed, context)
+    right = _in_band(params, observed.value) if params.is_band else _counted(params, seen)
     if isinstance(right, Finding) and right.credit == 0:
-        return _known(params, value, context) or right
+        return _known(params, observed, context) or right
     return right
 
 
@@ -207,30 +207,38 @@ def _number(value: Value) -> float | int | None:
     return value if isinstance(value, int) or np.isfinite(value) else None
 
 
-def _compared(params: Params, value: Value, context: Context) -> Finding:
+def _compared(params: Params, observed: Observation, context: Context) -> Finding:
+    value, on_gpu = observed.value, observed.on_gpu
     expected = _expected(params.equals, params.reference, context)
-    found = compare(value, expected, rtol=params.rtol, atol=params.atol)
+    found = compare(value, expected, rtol=params.rtol, atol=params.atol, on_gpu=on_gpu)
     if found is None:
         return Finding(credit=1.0, says="Right.")
-    known = _known(params, value, context)
+    known = _known(params, observed, context)
     if known:
         return known
     per_entry = isinstance(expected, list | tuple | dict | Table)
     credit = 0.0
     if params.credit == "per_entry" or (params.credit is None and per_entry):
-        credit = share_right(value, expected, rtol=params.rtol, atol=params.atol)
+        credit = share_right(value, expected, rtol=params.rtol, atol=params.atol, on_gpu=on_gpu)
     # A relation to a fixed right value would tell it ("off by a constant 3"): for staff.
     told = [f"Found {describe(value)}", found.relation, found.detail]
     detail = " ".join(filter(None, map(sentence, told)))
     return Finding(credit=credit, says=sentence(found.summary), detail=detail)
 
 
-def _known(params: Params, value: Value, context: Context) -> Finding | None:
+def _known(params: Params, observed: Observation, context: Context) -> Finding | None:
     """The first known mistake that the value is; NaN is one only beside a number."""
     for mistake in params.mistakes:
         wrong = _expected(mistake.equals, mistake.reference, context)
-        told = {"rtol": params.rtol, "atol": params.atol}
-        if compare(value, wrong, **told, equal_nan=holds_finite(wrong)) is None:
+        found = compare(
+            observed.value,
+            wrong,
+            rtol=params.rtol,
+            atol=params.atol,
+            equal_nan=holds_finite(wrong),
+            on_gpu=observed.on_gpu,
+        )
+        if found is None:
             return Finding(credit=mistake.credit, says=mistake.says)
     return None
 

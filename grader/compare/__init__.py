@@ -8,7 +8,8 @@
 
 A tensor, an array, a nested list or tuple of numbers and a plain number are one kind. The rule of
 numbers is torch's: `|seen - expected| <= atol + rtol * |expected|`, written so that NaN fails. What
-is expected sets the tolerance; a float32 may stand where more digits are expected.
+is expected sets the tolerance; a float32 may stand where more digits are expected, and what a GPU
+computed may be further off.
 """
 
 from grader.compare.numbers import Difference

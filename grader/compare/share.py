@@ -17,6 +17,7 @@ def share_right(
     rtol: float | None = None,
     atol: float | None = None,
     equal_nan: bool = False,
+    on_gpu: bool = False,
 ) -> float:
     """The share of entries that are right, from 0 to 1.
 
@@ -25,7 +26,8 @@ def share_right(
     list, dict or table lacks or has too many are wrong. It is 1 exactly where `compare` finds
     nothing.
     """
-    return _share(seen, expected, Rule(rtol=rtol, atol=atol, equal_nan=equal_nan))
+    rule = Rule(rtol=rtol, atol=atol, equal_nan=equal_nan, on_gpu=on_gpu)
+    return _share(seen, expected, rule)
 
 
 def _share(seen: Value, expected: Value, rule: Rule) -> float:

@@ -24,6 +24,7 @@ def compare(
     rtol: float | None = None,
     atol: float | None = None,
     equal_nan: bool = False,
+    on_gpu: bool = False,
 ) -> Difference | None:
     """How a value differs from the expected one, or None if it is right.
 
@@ -33,8 +34,10 @@ def compare(
         rtol: Allowed error as a share of `|expected|`; the dtypes' own if left out.
         atol: Allowed error in the units of `expected`; the dtypes' own if left out.
         equal_nan: Whether NaN matches NaN at the same place.
+        on_gpu: Whether `seen` was computed on a GPU.
     """
-    return compare_under(Rule(rtol=rtol, atol=atol, equal_nan=equal_nan), seen, expected)
+    rule = Rule(rtol=rtol, atol=atol, equal_nan=equal_nan, on_gpu=on_gpu)
+    return compare_under(rule, seen, expected)
 
 
 def compare_under(rule: Rule, seen: Value, expected: Value) -> Difference | None:

@@ -1,12 +1,4 @@
-"""Grades in `.grader/grades.db`, an SQLite file: only ever added, never changed or removed.
-
-    grades     every grade that was imported, in order; the last for a row counts
-    expected   what the last `grader run` or `grader score` left to people, which an import is
-               checked against
-
-Points are kept as the text of a decimal number. The file's `user_version` says how many of
-`STEPS` it has been through; a new file goes through all of them.
-"""
+"""Grades of a course in its database: only ever added, never changed or removed."""
 
 from __future__ import annotations
 
@@ -15,71 +7,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import (
-    Column,
-    Connection,
-    Engine,
-    Float,
-    Integer,
-    MetaData,
-    String,
-    Table,
-    create_engine,
-    delete,
-    event,
-    insert,
-    select,
-)
-from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.pool import NullPool
+from sqlalchemy import Connection, delete, func, insert, select
 
-from grader.errors import InputError, StoreFault
+from grader.database.opening import Database
+from grader.database.tables import EXPECTED, GRADES, ROW
 from grader.grades.rows import Grade, Row, Version
-
-#: SQL that brings a file from each version to the next; never change one that was released.
-STEPS: tuple[tuple[str, ...], ...] = (
-    (
-        """CREATE TABLE grades (
-            number INTEGER PRIMARY KEY, row TEXT NOT NULL, assignment TEXT NOT NULL,
-            student TEXT NOT NULL, question TEXT NOT NULL, "check" TEXT NOT NULL,
-            kind TEXT NOT NULL, points TEXT NOT NULL, max_points REAL NOT NULL,
-            comment TEXT NOT NULL, "by" TEXT NOT NULL, at TEXT NOT NULL,
-            text TEXT NOT NULL, submission TEXT NOT NULL)""",
-        "CREATE INDEX grades_of ON grades (assignment, student)",
-        """CREATE TRIGGER grades_stay BEFORE UPDATE ON grades
-            BEGIN SELECT RAISE(ABORT, 'a grade is never changed'); END""",
-        """CREATE TRIGGER grades_remain BEFORE DELETE ON grades
-            BEGIN SELECT RAISE(ABORT, 'a grade is never removed'); END""",
-        """CREATE TABLE expected (
-            row TEXT PRIMARY KEY, assignment TEXT NOT NULL, student TEXT NOT NULL,
-            question TEXT NOT NULL, "check" TEXT NOT NULL, kind TEXT NOT NULL,
-            max_points REAL NOT NULL, text TEXT NOT NULL, submission TEXT NOT NULL)""",
-    ),
-)
-
-_META = MetaData()
-_ROW = ("assignment", "student", "question", "check", "kind")
-_DIGESTS = ("text", "submission")
-
-
-def _columns(*names: str) -> list[Column[Any]]:
-    return [Column(name, String, nullable=False) for name in names]
-
-
-GRADES = Table(
-    "grades",
-    _META,
-    Column("number", Integer, primary_key=True),
-    *_columns("row", *_ROW, *_DIGESTS, "points", "comment", "by", "at"),
-    Column("max_points", Float, nullable=False),
-)
-EXPECTED = Table(
-    "expected",
-    _META,
-    Column("row", String, primary_key=True),
-    *_columns(*_ROW, *_DIGESTS),
-    Column("max_points", Float, nullable=False),
-)
 
 
 class Grades:
@@ -101,6 +33,11 @@ class Grades:
             Grade(row=_row(told), points=told["points"], comment=told["comment"], **_who(told))
             for told in self._connection.execute(asked).mappings()
         ]
+
+    @property
+    def last(self) -> int:
+        """Number of the last grade that was given to anybody; 0 before the first."""
+        return int(self._connection.scalar(select(func.max(GRADES.c.number))) or 0)
 
     def add(self, grades: Iterable[Grade]) -> None:
         """Add grades; what was given before stays in the history."""
@@ -139,70 +76,32 @@ class Grades:
 
 
 @contextmanager
-def open_grades(state: Path, *, reading: bool = False) -> Iterator[Grades]:
+def open_grades(state: Path, url: str = "", *, reading: bool = False) -> Iterator[Grades]:
     """Open a course's grades for one transaction: kept at the end, undone when something is raised.
 
     Args:
         state: The course's `.grader/`.
+        url: Where its database is; in `state` if empty.
         reading: Whether nothing will be written, so that nobody has to wait for anybody.
 
     Raises:
-        InputError: a newer version of the grader wrote the file.
+        InputError: a newer version of the grader wrote the database.
         StoreFault: it cannot be read or written.
     """
-    path = state / "grades.db"
-    reading = reading and path.is_file()
-    try:
-        state.mkdir(parents=True, exist_ok=True)
-        engine = create_engine(f"sqlite:///{path}", poolclass=NullPool)
-        _begin(engine, reading=reading)
-        with engine.begin() as connection:
-            _migrate(connection, path)
-            yield Grades(connection)
-    except (SQLAlchemyError, OSError) as error:
-        said = getattr(error, "orig", None) or error
-        raise StoreFault(f"{path} cannot be used: {said}") from error
-
-
-def _begin(engine: Engine, *, reading: bool) -> None:
-    """Take the write lock first, so that two imports cannot both find a row without a grade.
-
-    The journal is one that network file systems bear: SQLite's `WAL` needs shared memory.
-    """
-
-    @event.listens_for(engine, "connect")
-    def _connect(connection: Any, _record: Any) -> None:
-        connection.isolation_level = None  # else the driver begins by itself, and later
-        connection.execute("PRAGMA busy_timeout = 20000")
-        if not reading:
-            connection.execute("PRAGMA journal_mode = DELETE")
-
-    @event.listens_for(engine, "begin")
-    def _start(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
-
-
-def _migrate(connection: Connection, path: Path) -> None:
-    version = int(connection.exec_driver_sql("PRAGMA user_version").scalar_one())
-    if version > len(STEPS):
-        says = f"expected version {len(STEPS)} or older, found {version}"
-        raise InputError(f"{path}: {says}: use the newer grader that wrote it")
-    for step in STEPS[version:]:
-        for statement in step:
-            connection.exec_driver_sql(statement)
-    if version < len(STEPS):
-        connection.exec_driver_sql(f"PRAGMA user_version = {len(STEPS)}")
+    database = Database(state, url)
+    with database.reading() if reading else database.writing() as connection:
+        yield Grades(connection)
 
 
 def _fields(row: Row) -> dict[str, Any]:
-    told = {name: getattr(row, name) for name in (*_ROW, "max_points")}
+    told = {name: getattr(row, name) for name in (*ROW, "max_points")}
     version = row.version
     return {**told, "row": row.id, "text": version.text, "submission": version.submission}
 
 
 def _row(told: Any) -> Row:
     version = Version(text=told["text"], submission=told["submission"])
-    fields = {name: told[name] for name in (*_ROW, "max_points")}
+    fields = {name: told[name] for name in (*ROW, "max_points")}
     return Row(version=version, **fields)
 
 

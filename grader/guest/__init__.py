@@ -17,6 +17,8 @@ Two processes share the folder:
       answer.py     reads the reply to a probe (the kernel writes it with the same file)
       session.py    talks to one kernel: cells through nbclient, and our own requests
       runner.py     the whole run: cells, restart, probes, the end
+    warm.py     in place of both: forks a first process and a kernel for each box, one after another
+      namespaces.py the place of one box: made, and locked
     kernel.py   the student's kernel: imports torch before their code, then serves Jupyter messages
       module.py     loads a handed-in file as a module
       plain.py      objects -> plain data, by exact type

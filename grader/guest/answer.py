@@ -1,8 +1,8 @@
 """The reply of a kernel to a probe: a file in the private folder, read with distrust.
 
 reply := u32 header length | JSON header | encoded value; the header holds `status`, and for an
-error `ename`, `evalue`, `where`; if a class for an input is missing, its name in `evalue`. Student
-code could have written it: that costs only the student.
+error `ename`, `evalue`, `where` and `code`; if a class for an input is missing, its name in
+`evalue`. Student code could have written it: that costs only the student.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 from .wire import encode_texts
 
+ERROR_TEXTS = ("ename", "evalue", "where", "code")
 STATUSES = ("ok", "missing", "error", "too_large")
 MAX_HEADER_BYTES = 1 << 17
 MAX_TEXT_CHARS = 8192
@@ -65,9 +66,9 @@ def read_reply(path: Path, room_bytes: int) -> Answer:
     return answer
 
 
-def failure(ename: str, evalue: str, where: str = "") -> Answer:
+def failure(ename: str, evalue: str, where: str = "", code: str = "") -> Answer:
     """An answer that says what was raised."""
-    texts = {"ename": ename, "evalue": evalue, "where": where}
+    texts = {"ename": ename, "evalue": evalue, "where": where, "code": code}
     return Answer(
         "error", encode_texts({key: text[:MAX_TEXT_CHARS] for key, text in texts.items()})
     )
@@ -83,7 +84,7 @@ def _parse(data: bytes, room_bytes: int) -> Answer:
     if status not in STATUSES:
         return failure("NoReply", "the notebook's kernel gave an answer that makes no sense")
     if status == "error" or (status == "missing" and "ename" in header):
-        said = failure(*(str(header.get(key, "")) for key in ("ename", "evalue", "where")))
+        said = failure(*(str(header.get(key, "")) for key in ERROR_TEXTS))
         return said._replace(status=status)
     payload = data[4 + length :] if status == "ok" else b""
     return Answer("too_large", b"") if len(payload) > room_bytes else Answer(status, payload)

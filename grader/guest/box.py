@@ -75,6 +75,8 @@ class Box:
     seed: int
     threads: int
     gpu: bool
+    gpu_mib: int
+    """GPU memory that it may use; 0 for all."""
     watch_memory: bool
 
 
@@ -123,6 +125,7 @@ def _box(key: bytes, told: dict[str, Any], blob: bytes) -> Box:
         seed=told["seed"],
         threads=told["threads"],
         gpu=told["gpu"],
+        gpu_mib=told["gpu_mib"],
         watch_memory=told["watch_memory"],
     )
 

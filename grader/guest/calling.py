@@ -173,7 +173,12 @@ def seed_all(seed: int) -> None:
 
 def describe(error: BaseException) -> dict[str, str]:
     """What was raised, and the last line of the student's own code that it passed through."""
-    said = {"ename": type(error).__name__, "evalue": _said(error), "where": ""}
+    said = {
+        "ename": type(error).__name__,
+        "evalue": _said(error),
+        "where": "",
+        "code": code_of(error),
+    }
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         # ipykernel names the file of a cell after its process: /tmp/ipykernel_12/3456.py
         if "ipykernel_" in frame.filename:
@@ -181,6 +186,12 @@ def describe(error: BaseException) -> dict[str, str]:
             said["where"] = f"line {frame.lineno} of its cell: {line}"[:MAX_ERROR_CHARS]
             break
     return said
+
+
+def code_of(error: BaseException) -> str:
+    """CUDA's number of an error, as torch notes it on its exceptions; empty without one."""
+    code = vars(error).get("error_code") if isinstance(error, RuntimeError) else None
+    return str(code) if type(code) is int else ""
 
 
 def _said(error: BaseException) -> str:

@@ -22,6 +22,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +36,8 @@ BEHIND = 19
 class Child:
     """One kernel process with its private folder.
 
-    A warm worker may make one of these around a forked process instead: all that is used of
-    `process` is `pid`, `wait()`, `poll()`, `kill()` and `stdout`.
+    Its process is a `subprocess.Popen`, or in a warm worker a `warm.Forked`: all that is used of it
+    is `pid`, `wait()`, `kill()` and `stdout`.
     """
 
     def __init__(self, process: Any, folder: Path, connection: dict[str, Any]) -> None:
@@ -48,11 +49,11 @@ class Child:
             threading.Thread(target=self._drain, daemon=True).start()
 
     @classmethod
-    def start(cls, program: Path) -> Child:
+    def start(cls, launch: Callable[[Path], Any]) -> Child:
         """Start a fresh kernel; returns at once.
 
         Args:
-            program: Path of `main.py`.
+            launch: Starts the process that serves `kernel.json` in a private folder.
         """
         try:
             folder = Path(tempfile.mkdtemp(prefix="k"))
@@ -62,9 +63,7 @@ class Child:
         file = os.open(folder / "kernel.json", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(file, "w") as stream:
             json.dump(connection, stream)
-        # Neither -I nor -P: a kernel must see PYTHONHASHSEED, and modules beside the notebook.
-        command = [sys.executable, str(program), "kernel", str(folder)]
-        return cls(_spawn(command), folder, connection)
+        return cls(launch(folder), folder, connection)
 
     def _drain(self) -> None:
         """Keep only the tail of what reaches the kernel's own output; it may be endless."""
@@ -182,7 +181,15 @@ def _addresses(folder: Path) -> dict[str, Any]:
     return {"transport": "tcp", "ip": "127.0.0.1", **ports, **common}
 
 
-def _spawn(command: list[str]) -> Any:
+def spawn(program: Path, folder: Path) -> Any:
+    """Start a process for a kernel.
+
+    Args:
+        program: Path of `main.py`.
+        folder: The kernel's private folder.
+    """
+    # Neither -I nor -P: a kernel must see PYTHONHASHSEED, and modules beside the notebook.
+    command = [sys.executable, str(program), "kernel", str(folder)]
     environment = os.environ | {"PYTHONHASHSEED": os.environ.get("PYTHONHASHSEED", "0")}
     output: dict[str, Any] = {
         "stdin": subprocess.DEVNULL,

@@ -31,7 +31,7 @@ from IPython.core.formatters import PlainTextFormatter  # noqa: E402
 from traitlets import Type, observe  # noqa: E402
 from traitlets.config import Config  # noqa: E402
 
-from .calling import seed_all  # noqa: E402
+from .calling import code_of, seed_all  # noqa: E402
 from .figures import NAME as FIGURES  # noqa: E402
 from .figures import Gallery  # noqa: E402
 from .module import load  # noqa: E402
@@ -41,6 +41,8 @@ OURS = "\0"
 PR_SET_PDEATHSIG = 1
 MAX_TRACEBACK_LINES = 200
 MAX_ERROR_CHARS = 8192
+OF_CUDA_MIB = 512
+"""GPU memory that CUDA itself takes beside what is asked of torch; a guess on the safe side."""
 
 
 class CappedStream(OutStream):
@@ -104,6 +106,9 @@ class Shell(ZMQInteractiveShell):
     `exit()` and `quit()` would stop the kernel a little later, and so in the middle of a probe.
     """
 
+    raised_code = ""
+    """CUDA's number of the error that was shown last, if it had one."""
+
     def ask_exit(self) -> None:
         """Do nothing; the rest of the cell runs, as it does in any notebook."""
 
@@ -112,6 +117,7 @@ class Shell(ZMQInteractiveShell):
         """Do not stop serving messages."""
 
     def _showtraceback(self, etype: Any, evalue: Any, stb: Any) -> None:
+        self.raised_code = code_of(evalue)
         base: Any = super()
         base._showtraceback(etype, cut(str(evalue)), shorten(stb))
 
@@ -127,8 +133,10 @@ class Kernel(IPythonKernel):
         if code.startswith(OURS):
             return self._answer(code[len(OURS) :])
         base: Any = super()
+        shell: Any = self.shell
+        shell.raised_code = ""
         reply: dict[str, Any] = await base.do_execute(code, *rest, **named)
-        return shortened(reply)
+        return shortened({**reply, "code": shell.raised_code})
 
     def _answer(self, request: str) -> dict[str, Any]:
         word, _, text = request.partition(" ")
@@ -175,11 +183,12 @@ def setup(told: dict[str, Any]) -> dict[str, Any]:
     """Prepare the pristine kernel and show that the machine works, before any student code.
 
     Args:
-        told: `seed`, `threads`, `gpu`, `text_chars`, and `lib`: a folder of packages that stand in
-            where nothing of their name is installed, or nothing.
+        told: `seed`, `threads`, `gpu`, `gpu_mib`, `text_chars`, and `lib`: a folder of packages
+            that stand in where nothing of their name is installed, or nothing.
 
     Returns:
-        `torch`, `python`, `gpu` (its name or None), or `problem` when the machine does not do.
+        `torch`, `python`, `gpu` (its name or None), or `problem` when the machine does not do, with
+        `gpu_failed`: whether there is a GPU, and it is what failed.
     """
     torch.set_num_threads(told["threads"])
     if told["lib"] and told["lib"] not in sys.path:
@@ -188,16 +197,30 @@ def setup(told: dict[str, Any]) -> dict[str, Any]:
     if told["gpu"] and not torch.cuda.is_available():
         return {"problem": "the plan asks for a GPU, and torch finds none"}
     device = torch.device("cuda" if told["gpu"] else "cpu")
+    failed = {"gpu_failed": told["gpu"]}
     try:
+        if told["gpu"] and told["gpu_mib"]:
+            cap_gpu_memory(told["gpu_mib"])
         ones = torch.ones(8, 8, device=device)
         product = float((ones @ ones).sum())
     except RuntimeError as error:
-        return {"problem": f"a matrix product failed on {device}: {error}"}
+        return {"problem": f"a matrix product failed on {device}: {error}", **failed}
     if product != 512.0:
-        return {"problem": f"a matrix product on {device} gave {product}, expected 512"}
+        return {"problem": f"a matrix product on {device} gave {product}, expected 512", **failed}
     name = torch.cuda.get_device_name() if told["gpu"] else None
     seed_all(told["seed"])
     return {"torch": str(torch.__version__), "python": platform.python_version(), "gpu": name}
+
+
+def cap_gpu_memory(memory_mib: int) -> None:
+    """Cap what torch takes of the GPU's memory; a notebook that works against it can lift the cap.
+
+    Args:
+        memory_mib: What a submission may use, CUDA's own part included.
+    """
+    _, total = torch.cuda.mem_get_info()
+    share = max(memory_mib - OF_CUDA_MIB, 1) * 2**20 / total
+    torch.cuda.set_per_process_memory_fraction(min(share, 1.0))
 
 
 def behave_as_child() -> None:

@@ -2,23 +2,25 @@
 
 It reads the box from standard input and writes frames to standard output, and is the only process
 that can: student code runs in a child (`main.py kernel FOLDER`) whose output goes elsewhere, and on
-Linux the child cannot look into this process or its descriptors.
+Linux the child cannot look into this process or its descriptors. Started as `python main.py warm
+JSON`, it serves one box after another: see `warm.py`.
 
 Exit codes: 0 the end frame was written; 2 the box could not be read; 3 the machine or the kernel
-did not do its part (a line on standard error says what); 4 the host went away.
+did not do its part (a line on standard error says what); 4 the host went away; 5 the host ran out
+of memory; 6 the GPU failed its self-test.
 """
 
 from __future__ import annotations
 
 import importlib
 import importlib.util
+import json
 import os
 import signal
 import sys
 import time
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO
 
 PR_SET_DUMPABLE = 4
 PR_SET_CHILD_SUBREAPER = 36
@@ -42,7 +44,7 @@ def harden() -> None:
             signal.signal(getattr(signal, name), signal.SIG_IGN)
 
 
-def claim_stdout() -> BinaryIO:
+def claim_stdout() -> int:
     """Take standard output for frames alone; what else prints goes to standard error."""
     frames = os.dup(1)  # a duplicate is not inherited by child processes
     os.dup2(2, 1)
@@ -51,7 +53,7 @@ def claim_stdout() -> BinaryIO:
 
         msvcrt.setmode(frames, os.O_BINARY)
         msvcrt.setmode(0, os.O_BINARY)
-    return os.fdopen(frames, "wb")
+    return frames
 
 
 def load_package() -> None:
@@ -70,20 +72,39 @@ def guest() -> int:
     """Run one box from standard input; returns the exit code."""
     started = time.monotonic()
     harden()
-    frames = claim_stdout()
+    frames = os.fdopen(claim_stdout(), "wb")
     load_package()
     # Imports stand here, not on top: the kernel takes longest, and boots while we import the rest.
-    child = importlib.import_module("guest.child").Child
-    start = partial(child.start, Path(__file__).resolve())
+    child = importlib.import_module("guest.child")
+    start = partial(child.Child.start, partial(child.spawn, Path(__file__).resolve()))
     first = start()
     serving = importlib.import_module("guest.serving")
     return int(serving.serve(sys.stdin.buffer, frames, first, start=start, started=started))
 
 
+def warm(told: str) -> int:
+    """Serve one box after another, each in a fork; returns the exit code.
+
+    Args:
+        told: The room of each submission, as JSON: see `namespaces.Scratch`.
+    """
+    harden()
+    frames = claim_stdout()
+    leave_own_folder()
+    load_package()
+    scratch = importlib.import_module("guest.namespaces").Scratch(**json.loads(told))
+    return int(importlib.import_module("guest.warm").work(frames, scratch))
+
+
+def leave_own_folder() -> None:
+    """Take this folder, which Python put first, off the import path."""
+    here = str(Path(__file__).resolve().parent)
+    sys.path[:] = [path for path in sys.path if path != here]
+
+
 def kernel(folder: str) -> None:
     """Be the kernel that the first process started."""
-    here = str(Path(__file__).resolve().parent)
-    sys.path[:] = [path for path in sys.path if path != here]  # Python put it first
+    leave_own_folder()
     load_package()
     importlib.import_module("guest.kernel").main(Path(folder))
 
@@ -92,6 +113,6 @@ if __name__ == "__main__":
     if sys.argv[1:2] == ["kernel"]:
         kernel(sys.argv[2])
     else:
-        code = guest()
+        code = warm(sys.argv[2]) if sys.argv[1:2] == ["warm"] else guest()
         sys.stderr.flush()
         os._exit(code)  # threads of ours may still wait on pipes of the dead kernel

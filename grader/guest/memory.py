@@ -4,30 +4,85 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from .child import Child
 
 PERIOD_S = 0.1
-V1 = "/sys/fs/cgroup/memory"
-#: Version 1 of control groups, then version 2, as a container sees its own group.
-EVENTS = "/sys/fs/cgroup/memory.events"
-OOM_FILES = ("/sys/fs/cgroup/memory/memory.oom_control", EVENTS)
+GROUP = "/sys/fs/cgroup"
+"""Where a container sees its own control group."""
+#: Files in it: version 1 of control groups, then version 2.
+EVENTS = "memory.events"
+OOM_FILES = ("memory/memory.oom_control", EVENTS)
 #: The highest use of a group of version 1, and its limit.
-LIMIT_FILES = (f"{V1}/memory.max_usage_in_bytes", f"{V1}/memory.limit_in_bytes")
+LIMIT_FILES = ("memory/memory.max_usage_in_bytes", "memory/memory.limit_in_bytes")
+TASK_FILES = ("pids/pids.current", "pids.current")
+REFUSED_FILES = ("pids/pids.events", "pids.events")
+USE_FILES = ("memory/memory.stat", "memory.stat")
 NEARLY = 0.99
 """Share of the limit from which on it was met: use is counted in batches of pages."""
-PEAK_FILES = ("/sys/fs/cgroup/memory/memory.max_usage_in_bytes", "/sys/fs/cgroup/memory.peak")
+SLACK_MIB = 64
+"""What may be held more than before: use is counted in batches, larger ones on larger machines."""
+PEAK_FILES = ("memory/memory.max_usage_in_bytes", "memory.peak")
+_group = GROUP
+
+
+def look_from(folder: int) -> None:
+    """Read the control group through an open folder from now on, whatever lies over its place."""
+    global _group
+    _group = f"/proc/self/fd/{folder}"
 
 
 def oom_kills() -> int:
     """How many processes of our control group were killed for memory so far; 0 where unknown."""
-    for name in OOM_FILES:
-        found = _counted(name, "oom_kill")
-        if found is not None:
-            return found
+    return _counted(OOM_FILES, "oom_kill") or 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """What our control group has counted; 0 where unknown."""
+
+    kills: int
+    """Processes that were killed for memory."""
+    refused: int
+    """Processes that were one too many."""
+    tasks: int
+    """Processes and threads that live now."""
+    held_mib: int
+    """Memory that is held now, by processes or in files that have no disk."""
+
+    def is_back_at(self, before: Counts) -> bool:
+        """Whether nothing happened since, and nothing that came is left."""
+        held_mib = min(self.held_mib, before.held_mib + SLACK_MIB)
+        return self == replace(before, held_mib=held_mib)
+
+
+def counts() -> Counts:
+    """Read what our control group has counted."""
+    return Counts(
+        kills=oom_kills(),
+        refused=_counted(REFUSED_FILES, "max") or 0,
+        tasks=next(filter(None, map(_number, TASK_FILES)), 0),
+        held_mib=sum(_counted(USE_FILES, what) or 0 for what in ("rss", "anon", "shmem")) >> 20,
+    )
+
+
+def _counted(files: Iterable[str], what: str) -> int | None:
+    """A count in the first of these files of a control group that has it."""
+    for name in files:
+        with contextlib.suppress(OSError, ValueError):
+            for line in Path(_group, name).read_text().splitlines():
+                if line.startswith(f"{what} "):
+                    return int(line.split()[1])
+    return None
+
+
+def _number(name: str) -> int:
+    with contextlib.suppress(OSError, ValueError):
+        return int(Path(_group, name).read_text())
     return 0
 
 
@@ -37,29 +92,25 @@ def own_limit_reached() -> bool:
     The kills that are counted for a group include those of a host that ran out of memory, which
     says nothing of the student.
     """
-    met = _counted(EVENTS, "oom")  # version 2; its peak is told since Linux 5.19 only
+    met = _counted([EVENTS], "oom")  # version 2; its peak is told since Linux 5.19 only
     if met is not None:
         return met > 0
     with contextlib.suppress(OSError, ValueError):
-        peak, limit = (int(Path(name).read_text()) for name in LIMIT_FILES)
+        peak, limit = (int(Path(_group, name).read_text()) for name in LIMIT_FILES)
         return peak >= NEARLY * limit
     return True  # unknown: what the kernel counted is all there is
 
 
-def _counted(name: str, what: str) -> int | None:
-    """A count in one of the files of a control group."""
-    with contextlib.suppress(OSError, ValueError):
-        for line in Path(name).read_text().splitlines():
-            if line.startswith(f"{what} "):
-                return int(line.split()[1])
-    return None
+def peak_mib(pid: int, *, own_group: bool) -> float:
+    """Highest memory use, in mebibytes.
 
-
-def peak_mib(pid: int) -> float:
-    """Highest memory use of our control group, or of a living kernel where there is none."""
-    for name in PEAK_FILES:
+    Args:
+        pid: A living kernel, whose own use is told where there is no control group.
+        own_group: Whether the control group has held nothing but this submission.
+    """
+    for name in PEAK_FILES if own_group else ():
         with contextlib.suppress(OSError, ValueError):
-            return round(int(Path(name).read_text()) / 2**20, 1)
+            return round(int(Path(_group, name).read_text()) / 2**20, 1)
     with contextlib.suppress(OSError, ValueError):
         for line in Path(f"/proc/{pid}/status").read_text().splitlines():
             if line.startswith("VmHWM:"):

@@ -49,7 +49,7 @@ def examine(target: Any, fresh: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         said = {"ename": "", "evalue": str(error)}
     except Exception as error:  # noqa: BLE001  the student's code may raise anything
         described = describe(error)
-        said = {"ename": described["ename"], "evalue": described["evalue"]}
+        said = {name: described[name] for name in ("ename", "evalue", "code")}
     else:
         return examination.found
     return examination.found | {"error": {"stage": examination.stage, **said}}

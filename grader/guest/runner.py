@@ -47,6 +47,10 @@ class NotReady(Exception):
     """The machine or the kernel did not do its part before any student code ran."""
 
 
+class GpuFailed(NotReady):
+    """There is a GPU, and it failed its self-test."""
+
+
 class Run:
     """One run of one box."""
 
@@ -65,6 +69,7 @@ class Run:
         self.late = False
         self.deadline = float("inf")
         self.ours_s = 0.0
+        self.own_group = True
 
     @property
     def left_s(self) -> float:
@@ -112,9 +117,13 @@ class Run:
             self.deaths.append("memory")
         self.frames.end(
             ending=self.ending(),
-            peak_mib=watcher.peak_mib if watcher else peak_mib(self.child.process.pid),
+            peak_mib=watcher.peak_mib if watcher else self.peak_mib(),
             student_s=round(time.monotonic() - begun, 3),
         )
+
+    def peak_mib(self) -> float:
+        """Highest memory use, as far as the operating system knows it."""
+        return peak_mib(self.child.process.pid, own_group=self.own_group)
 
     def lay_out(self) -> None:
         """Put the files beside the notebook, and let go of them here.
@@ -154,6 +163,7 @@ class Run:
             "seed": self.box.seed,
             "threads": self.box.threads,
             "gpu": self.box.gpu,
+            "gpu_mib": self.box.gpu_mib,
             "text_chars": text_chars,
             "lib": str(self.folder / LIB) if self.box.lib else "",
         }
@@ -165,7 +175,8 @@ class Run:
             log = self.child.log_tail.decode(errors="replace").strip()
             raise NotReady(f"the kernel never became ready: {error}\n{log}") from error
         if "problem" in about:
-            raise NotReady(str(about["problem"]))
+            failed = GpuFailed if about.get("gpu_failed") is True else NotReady
+            raise failed(str(about["problem"]))
         if not self.box.watch_memory:  # else there is no control group, and all the host goes first
             self.child.step_back()
         return about
@@ -184,6 +195,8 @@ class Run:
         try:
             self.child = self.start()
             await self.boot()
+        except GpuFailed:
+            raise  # what a student can break by filling or removing it is no GPU
         except (OSError, NotReady):
             self.child.kill()
             self.lost = True

@@ -162,7 +162,8 @@ def _measure(
             say({"size": size, "s": seconds, "bytes": used})
         say({"stopped": ""})
     except BaseException as error:  # noqa: BLE001  student code may raise SystemExit and worse
-        out = isinstance(error, MemoryError) or "allocate memory" in str(error)
+        out = isinstance(error, MemoryError | torch.OutOfMemoryError)
+        out = out or "allocate memory" in str(error)
         told = {key: text[:1000] for key, text in describe(error).items()}
         say({"stopped": "memory" if out else "error", "error": told})
 

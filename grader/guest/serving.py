@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 from .box import BoxError, read_box
 from .child import Child
-from .runner import HostStarved, NotReady, Run
+from .runner import GpuFailed, HostStarved, NotReady, Run
 
 
 def serve(
@@ -19,6 +19,7 @@ def serve(
     *,
     start: Callable[[], Child],
     started: float,
+    own_group: bool = True,
 ) -> int:
     """Run the box from `stdin`, write frames to `stdout`; returns the exit code of the process.
 
@@ -28,15 +29,19 @@ def serve(
         first: A kernel that boots already, so that it does while we import and read.
         start: Starts another.
         started: When this process began (monotonic, seconds).
+        own_group: Whether our control group has held nothing but this box.
     """
     run: Run | None = None
     try:
         run = Run(read_box(stdin), stdout, first, start)
+        run.own_group = own_group
         # zmq needs a selector loop, which is not what Windows gives by itself.
         with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as loop:
             loop.run(run.everything(started))
     except BoxError as error:
         return complain(2, str(error))
+    except GpuFailed as error:
+        return complain(6, str(error))
     except NotReady as error:
         return complain(3, str(error))
     except HostStarved as error:

@@ -124,6 +124,7 @@ class Transcript(NotebookClient):
             "text": "".join(self.parts),
             "ename": self.reply.get("ename"),
             "evalue": self.reply.get("evalue"),
+            "code": self.reply.get("code"),
             "traceback": ANSI.sub("", "\n".join(lines))[-self.text_chars :],
         }
         limit = 2 * self.text_chars  # room for the mark after a cut

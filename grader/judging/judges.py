@@ -63,6 +63,7 @@ class Judges:
             slug=slug,
             rubric=str(rubric.resolve()) if rubric else "",
             journal=journal,
+            database=course.database,
             limits=limits,
         )
         self._jobs = jobs
@@ -90,7 +91,7 @@ class Judges:
     ) -> None:
         """Kill all processes, whatever they are at."""
         self._kill()
-        for process in self._running:
+        for process in list(self._running):  # threads that still wait for one let go of it
             process.stop()
 
     def scores(

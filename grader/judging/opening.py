@@ -42,6 +42,8 @@ class Opening:
     """Another rubric than the course's own; empty for that."""
     journal: str
     """Where the decisions about students are noted."""
+    database: str = ""
+    """Where the course's database is; in its folder if empty."""
     limits: Limits = LIMITS
 
     def to_json(self) -> str:

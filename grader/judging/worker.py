@@ -21,6 +21,7 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
+from importlib import metadata
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -36,6 +37,8 @@ from grader.verdict_json import to_json
 
 FILE_MIB = 64
 """Of files that it writes: what a PDF's reader is given, which takes 50 MiB at most."""
+TORCH_MIB = 1536
+"""What loading torch takes of address space: 1.1 GiB for the CPU."""
 MOST_BUGS, BUG_CHARS = 20, 20_000
 DIED = 1
 
@@ -49,18 +52,22 @@ def main(author_of: Callable[[Judge], Author] | None = None) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     asked, told = _own_streams()
     opening = Opening.from_json(asked.readline())
-    with Symbolic() as symbolic:
+    course = Course(Path(opening.root), opening.database)
+    with Symbolic(course.known) as symbolic:
         try:
-            course = Course(Path(opening.root))
             rubric = Path(opening.rubric) if opening.rubric else None
             assignment = course.open(opening.slug, symbolic, rubric)
-            judge = judge_of(assignment, Store(course.state), opening.journal)
+            judge = judge_of(assignment, Store(course.state, course.database), opening.journal)
+            lazy = metadata.version("torch").endswith("+cpu")  # others take far more memory
+            if assignment.asks_reference and not lazy:
+                _ = assignment.context.reference.module
         except (InputError, Fault) as fault:
             _say(told, {"fault": str(fault)})
             return
         author = author_of(judge) if author_of else None
-        _limit(opening.limits)
+        _limit(opening.limits, TORCH_MIB if assignment.asks_reference else 0)
         _say(told, {"ready": True})
+        symbolic.known.keep()
         for line in asked:
             _limit_time(opening.limits.cpu_s)
             try:
@@ -68,6 +75,7 @@ def main(author_of: Callable[[Judge], Author] | None = None) -> None:
                 if author and submission:
                     _say(told, asdict(_page(author, json.loads(asked.readline()), submission)))
                 del submission  # before the next one is read
+                symbolic.known.keep()  # by now, because the parent kills when it has all
             except MemoryError:
                 os._exit(OUT_OF_MEMORY)  # nothing else can be relied on
             except BaseException:  # noqa: BLE001 - also what would only leave, as SystemExit does
@@ -119,10 +127,19 @@ def _say(told: TextIO, message: dict[str, Any]) -> None:
     told.flush()
 
 
-def _limit(limits: Limits) -> None:
-    """Set what is set once, now that the assignment is open."""
+def _limit(limits: Limits, torch_mib: int) -> None:
+    """Set what is set once, now that the assignment is open.
+
+    Args:
+        limits: Of one submission.
+        torch_mib: Address space for torch, if it may be loaded later: the reference is asked only
+            for what it has not said before.
+    """
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(1)  # not before: inputs must be as the parent's
+        torch_mib = 0
+    else:
+        os.environ["OMP_NUM_THREADS"] = "1"  # for torch, where a predicate needs it later
     if sys.platform == "win32":
         return
     import resource  # not on Windows
@@ -131,7 +148,7 @@ def _limit(limits: Limits) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (FILE_MIB << 20, FILE_MIB << 20))
     if sys.platform == "linux":  # macOS refuses it
         pages = int(Path("/proc/self/statm").read_text().split()[0])
-        most = pages * resource.getpagesize() + (limits.memory_mib << 20)
+        most = pages * resource.getpagesize() + (limits.memory_mib + torch_mib << 20)
         resource.setrlimit(resource.RLIMIT_AS, (most, most))
 
 

@@ -27,7 +27,7 @@ from grader.report.excerpts import excerpts, failed
 from grader.report.pages import Exhibit, Ran, Section, StudentPage, environment, student_html
 from grader.report.pictures import Subject, pictures
 from grader.rubric import Check, Question, Rubric
-from grader.score import seen_of
+from grader.score import seen_in, seen_of
 from grader.submission import Submission
 from grader.verdict import CheckScore, Pending, QuestionScore, Score, Work
 from grader.verdict_json import from_json, to_json
@@ -177,7 +177,8 @@ class _Handed:
     def _seen_of(self, check: Check, evidence: Evidence) -> Seen:
         """What a check saw, put together once for both readers."""
         if check.id not in self._seen:
-            self._seen[check.id] = seen_of(check, evidence, self.submission, self.assignment)
+            run = seen_in(evidence, self.submission, self.assignment)
+            self._seen[check.id] = seen_of(check, run, evidence, self.assignment)
         return self._seen[check.id]
 
 

@@ -123,7 +123,8 @@ def _value(subject: Subject) -> Iterator[Picture]:
 
 def _model(subject: Subject) -> Iterator[Picture]:
     """Outputs against the reference's, and how far off each gradient is."""
-    reply = read_reply(subject.value("model")) if subject.lost and subject.open else None
+    told = subject.seen.observations.get("model") if subject.lost and subject.open else None
+    reply = read_reply(told) if told and told.status is ProbeStatus.OK else None
     right = subject.answers().get("model") if reply else None
     if reply is None or not isinstance(right, dict):
         return

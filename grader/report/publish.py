@@ -19,12 +19,12 @@ from pathlib import Path
 from jinja2 import Environment
 
 from grader.judging.page import Page
+from grader.locks import atomically
 from grader.report.author import plain
 from grader.report.pages import class_html, environment, student_html
 from grader.report.statistics import Tally
 from grader.report.tables import file_names
 from grader.rubric import Rubric
-from grader.store import atomically
 from grader.verdict import Score
 
 

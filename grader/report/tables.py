@@ -12,15 +12,17 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import io
 import re
 import unicodedata
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
+from grader.locks import atomically
 from grader.rubric import Rubric
-from grader.store import atomically
 from grader.verdict import CheckScore, QuestionScore, Score, Status
 
 #: Characters that start a formula in a spreadsheet; those of double width do in East Asia.
@@ -79,16 +81,26 @@ def write_reports(
         staff.row("student", *STUDENT_COLUMNS, "detail")
         for score in scores:
             table.row(*_score_row(score))
-            with atomically(folder / "students" / f"{names[score.student]}.csv") as student_file:
-                student = Table(student_file)
-                student.row(*STUDENT_COLUMNS)
-                for question in score.questions:
-                    for check in question.counted:
-                        student.row(*_check_row(question, check))
-                        staff.row(score.student, *_check_row(question, check), check.for_staff)
+            told = io.StringIO(newline="")
+            student = Table(told)
+            student.row(*STUDENT_COLUMNS)
+            for question in score.questions:
+                for check in question.counted:
+                    student.row(*_check_row(question, check))
+                    staff.row(score.student, *_check_row(question, check), check.for_staff)
+            _write(folder / "students" / f"{names[score.student]}.csv", told.getvalue())
             lines.append(_line(score))
     _remove_stale(folder, {names[line.student] for line in lines})
     return lines
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file unless it is the same: disks take longer for that than we do for the rest."""
+    with suppress(OSError):
+        if path.read_bytes() == text.encode():
+            return
+    with atomically(path) as file:
+        file.write(text)
 
 
 def _line(score: Score) -> Line:
@@ -138,7 +150,8 @@ def _cell(cell: Cell) -> str:
 def one_line(text: str) -> str:
     """One line of printable text, cut where a cell would become unwieldy."""
     line = " ".join(text.split())
-    line = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line)
+    if not line.isprintable():
+        line = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line)
     return line if len(line) <= MAX_CELL_CHARS else line[:MAX_CELL_CHARS] + "…"
 
 

@@ -8,14 +8,14 @@ Both are for course staff. Students' words are only ever plain text in them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 
 from grader.grades.rows import Waiting, called, labels
+from grader.locks import atomically
 from grader.report.tables import Table, file_names
 from grader.rubric import Check, Rubric
-from grader.store import atomically
 
 COLUMNS = ("student", "question", "excerpt", "max_points", "points", "comment")
 FURTHER = ("check", "kind", "items", "reason", "source", "proposed", "read", "grader")
@@ -24,13 +24,19 @@ KEYS = ("text_digest", "row")
 EXCERPT_CHARS = 1000
 
 
-def write_written(waiting: Iterable[Waiting], rubric: Rubric, out: Path) -> None:
+def write_written(
+    waiting: Iterable[Waiting],
+    rubric: Rubric,
+    out: Path,
+    finished: Callable[[Path], None] = lambda _: None,
+) -> None:
     """Write sheet and texts of one assignment.
 
     Args:
         waiting: Everything that a person decides, decided or not.
         rubric: For the order of the questions, and what to look for.
         out: Folder of all reports.
+        finished: Told where the sheet is, whole, before it takes the place of the old one.
 
     Raises:
         StoreFault: a file could not be written.
@@ -45,6 +51,8 @@ def write_written(waiting: Iterable[Waiting], rubric: Rubric, out: Path) -> None
         table.row(*COLUMNS, *FURTHER, *KEYS)
         for one in rows:
             _write_row(table, one, items.get((one.row.question, one.row.check), ""))
+        file.flush()
+        finished(Path(file.name))
     _write_texts(rows, rubric, folder / "written")
 
 

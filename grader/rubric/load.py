@@ -58,6 +58,7 @@ def load_rubric(path: Path, kinds: Mapping[str, type[CheckParams]], shown: str =
         source=document.text,
         cap=model.cap,
         layout=model.layout(),
+        gpu_preferred=model.limits.gpu.need == "preferred",
     )
 
 

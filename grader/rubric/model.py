@@ -46,6 +46,35 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+GPU_WORDS = ("none", "preferred", "required")
+
+
+class GpuModel(Strict):
+    """What a submission needs of a GPU; `none`, `preferred`, `required` or a size is short for it.
+
+    `preferred` runs on the CPU where there is no GPU.
+    """
+
+    need: Literal["none", "preferred", "required"] = "required"
+    memory: Annotated[int, _quantity(UNITS_MIB, "6 GiB"), Field(ge=1024)] | None = None
+    """Memory of the GPU that a submission may use; all of it, and nobody beside, if left out."""
+    share: bool = False
+    """Whether others may use the rest of the GPU meanwhile."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _long(cls, given: Any) -> Any:
+        if isinstance(given, str):
+            return {"need": given} if given in GPU_WORDS else {"memory": given}
+        return given
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.share and self.memory is None:
+            raise ValueError("memory beside share: how much of the GPU a submission may use")
+        return self
+
+
 class LimitsModel(Strict):
     """The `limits` of a rubric; what is left out keeps the default of `grader.plan.Limits`."""
 
@@ -53,7 +82,7 @@ class LimitsModel(Strict):
     total: Seconds = 600.0
     probe: Seconds = 20.0
     memory: Mebibytes = 2048
-    gpu: Literal["none", "required"] = "none"
+    gpu: GpuModel = GpuModel(need="none")
 
     def limits(self) -> Limits:
         """The limits as the plan states them."""
@@ -62,7 +91,9 @@ class LimitsModel(Strict):
             total_s=self.total,
             probe_s=self.probe,
             memory_mib=self.memory,
-            gpu=self.gpu == "required",
+            gpu=self.gpu.need == "required",
+            gpu_mib=self.gpu.memory or 0,
+            gpu_share=self.gpu.share,
         )
 
 
@@ -165,6 +196,7 @@ class Rubric:
     title: str
     round: int
     limits: Limits
+    """Of a run on a GPU, if the rubric wants one."""
     questions: tuple[Question, ...]
     source: str
     """The text it was read from."""
@@ -172,6 +204,8 @@ class Rubric:
     """The most that a student's total can be, bonus included."""
     layout: Layout = USUAL
     """Which files are handed in, and which cells are not run."""
+    gpu_preferred: bool = False
+    """Whether it runs on a GPU where there is one, and else on the CPU."""
 
     @property
     def checks(self) -> tuple[Check, ...]:

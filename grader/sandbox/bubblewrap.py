@@ -27,6 +27,8 @@ from grader.frames import FrameReader
 from grader.plan import Limits
 from grader.sandbox import environment, seccomp
 from grader.sandbox.base import Stopped
+from grader.sandbox.graphics import run_on_gpu
+from grader.sandbox.lending import Gpus
 from grader.sandbox.pipes import converse
 
 COMMAND = (sys.executable, *environment.GUEST_FLAGS, environment.GUEST)
@@ -102,6 +104,7 @@ class BubblewrapSandbox:
 
     Args:
         command: The guest, to run another one in tests.
+        gpus: Lends those that submissions may use, if there are any; code can reach the others.
 
     Raises:
         InputError: this machine or user cannot make them; says what is missing.
@@ -110,11 +113,11 @@ class BubblewrapSandbox:
     name = "bubblewrap"
     watch_memory = True
 
-    def __init__(self, *, command: tuple[str, ...] = COMMAND) -> None:
+    def __init__(self, *, command: tuple[str, ...] = COMMAND, gpus: Gpus | None = None) -> None:
         """Try once whether it works."""
         if reason := why_not():
             raise InputError(f"bubblewrap: {reason}")
-        self.command = command
+        self.command, self._gpus = command, gpus
         self.image = environment.identity_of_this_python()
         self._filter = seccomp.compiled(seccomp.profile_text())
         self._visible = visible()
@@ -135,28 +138,37 @@ class BubblewrapSandbox:
         for folder in shown.values():
             if not os.access(folder, os.R_OK | os.X_OK):
                 raise SandboxFault(f"{folder}: this folder of the course cannot be read")
-        with self._lock:  # so that `close` misses nothing
-            if self._closed:
-                raise SandboxFault("the sandbox is closed")
-            process = self._start(limits, shown)
-            self._running.add(process)
-        try:
-            return converse(process, box, reader, process.kill)
-        finally:
-            with self._lock:
-                self._running.discard(process)
+
+        def attempt(gpu: str | None) -> Stopped:
+            with self._lock:  # so that `close` misses nothing
+                if self._closed:
+                    raise SandboxFault("the sandbox is closed")
+                process = self._start(limits, shown, gpu)
+                self._running.add(process)
+            try:
+                return converse(process, box, reader, process.kill)
+            finally:
+                with self._lock:
+                    self._running.discard(process)
+
+        return run_on_gpu(self._gpus, limits, reader, attempt)
 
     def close(self) -> None:
         """Kill what still runs."""
         with self._lock:
             self._closed = True
+            if self._gpus:
+                self._gpus.close()
             running = list(self._running)
         for process in running:
             process.kill()
 
-    def _start(self, limits: Limits, shown: Mapping[str, Path]) -> subprocess.Popen[bytes]:
+    def _start(
+        self, limits: Limits, shown: Mapping[str, Path], gpu: str | None
+    ) -> subprocess.Popen[bytes]:
         filter_fd = _as_file(self._filter)
         flags = arguments(limits, shown, filter_fd, self._visible)
+        flags += ["--setenv", "CUDA_VISIBLE_DEVICES", gpu] if gpu else []
         inner = ["prlimit", f"--nproc={limits.processes}", "--", *self.command]
         try:
             return subprocess.Popen(

@@ -11,7 +11,6 @@ that), timing channels between boxes, and what a student's program finds in GPU 
 from __future__ import annotations
 
 import contextlib
-import queue
 import threading
 import time
 import uuid
@@ -22,21 +21,24 @@ from typing import Any
 import requests
 from docker.errors import APIError
 
-from grader.errors import InputError, SandboxFault
+from grader.errors import EngineAway, InputError, SandboxFault
 from grader.frames import FrameReader
 from grader.plan import Limits
-from grader.sandbox import environment
+from grader.sandbox import environment, owner
 from grader.sandbox.base import Cause, Stopped
 from grader.sandbox.engine import (
     ENGINE_ERRORS,
     Attached,
+    answers,
+    answers_again,
     connect,
-    list_gpus,
     translated,
     unreadable,
 )
 from grader.sandbox.environment import DATA, LIB
+from grader.sandbox.graphics import run_on_gpu
 from grader.sandbox.image import runner_image
+from grader.sandbox.lending import Gpus
 from grader.sandbox.pipes import Conversation, Tail, start
 from grader.sandbox.policy import Request, assert_policy
 from grader.sandbox.seccomp import profile_text
@@ -44,6 +46,8 @@ from grader.sandbox.seccomp import profile_text
 PYTHON = "/opt/grader/bin/python"
 COMMAND = (PYTHON, *environment.GUEST_FLAGS, environment.GUEST)
 RUN_LABEL, DEADLINE_LABEL = "grader.run", "grader.deadline"
+AWAY_S = 120.0
+"""How long an engine that answered before may be away; starting it anew takes a few seconds."""
 GRACE_S = 60.0
 """How long past its last possible moment a container may stay before anybody's start removes it."""
 
@@ -61,7 +65,7 @@ class DockerSandbox:
     """Containers on one engine; see the module's docstring for what they cover.
 
     Args:
-        gpus: all, none, or numbers such as `0,1`; each is given to one submission at a time.
+        gpus: Lends those that submissions may use, if there are any.
         runtime: Name of another runtime that the engine knows, such as `runsc`.
         say: Gets a line for each step of building the runner image.
         command: The guest, to run another one in tests.
@@ -73,21 +77,18 @@ class DockerSandbox:
     def __init__(
         self,
         *,
-        gpus: str = "none",
+        gpus: Gpus | None = None,
         runtime: str | None = None,
         say: Callable[[str], None] = lambda line: None,
         command: tuple[str, ...] = COMMAND,
     ) -> None:
         """Connect, remove what a crash of ours left behind, and find or build the image."""
-        self.command, self.runtime = command, runtime
-        devices = list_gpus(gpus)
-        self._gpus = queue.SimpleQueue[str]() if devices else None
-        for device in devices:
-            self._put_back(device)
+        self.command, self.runtime, self._gpus = command, runtime, gpus
         self._readable: set[Path] = set()
         self._run_id = uuid.uuid4().hex
         self._closed, self._closing = False, threading.Lock()
         self._client = connect()
+        self._owner = owner.Owner(self._run_id)
         try:
             with translated("the engine cannot be used"):
                 self._check_runtime()
@@ -95,6 +96,7 @@ class DockerSandbox:
                 self.image = runner_image(self._client, say)
                 described = self._api.inspect_image(self.image)
         except BaseException:
+            self._owner.close()
             self._client.close()
             raise
         # A name without a value takes a variable of the image away.
@@ -111,8 +113,9 @@ class DockerSandbox:
         lib: Path | None = None,
     ) -> Stopped:
         """See `Sandbox.run`."""
-        with self._gpu(limits) as gpu:
-            begun = reader.started = time.monotonic()  # waiting for a GPU is nobody's time
+
+        def attempt(gpu: str | None) -> Stopped:
+            begun = reader.started = time.monotonic()
             request = self._request(limits, {DATA: data, LIB: lib}, gpu)
             container = self._create(request)
             try:
@@ -122,14 +125,23 @@ class DockerSandbox:
             finally:
                 self._remove_quietly(container)
 
+        with self._engine_there():
+            return run_on_gpu(self._gpus, limits, reader, attempt)
+
     def reap(self) -> int:
-        """Remove containers of any earlier run whose last moment has passed; returns how many."""
-        reaped = 0
+        """Remove containers of earlier runs that nobody waits for any more; returns how many.
+
+        Their grader is gone, or, where that cannot be known, their last moment has passed.
+        """
+        reaped, gone = 0, set(owner.runs_that_are_gone())
         for found in self._api.containers(all=True, filters={"label": DEADLINE_LABEL}):
             deadline = found["Labels"].get(DEADLINE_LABEL, "")
-            if deadline.isdecimal() and int(deadline) < time.time():
+            late = deadline.isdecimal() and int(deadline) < time.time()
+            if late or found["Labels"].get(RUN_LABEL) in gone:
                 self._remove_quietly(found["Id"])
                 reaped += 1
+        for run in gone:
+            owner.forget(run)
         return reaped
 
     def close(self) -> None:
@@ -138,11 +150,34 @@ class DockerSandbox:
             if self._closed:
                 return
             self._closed = True
+        if self._gpus:
+            self._gpus.close()
+        left = True
         with contextlib.suppress(*ENGINE_ERRORS):
             ours = {"label": f"{RUN_LABEL}={self._run_id}"}
             for found in self._api.containers(all=True, filters=ours):
                 self._remove_quietly(found["Id"])
+            left = bool(self._api.containers(all=True, filters=ours))
+        self._owner.close(left=left)
         self._client.close()
+
+    @contextlib.contextmanager
+    def _engine_there(self) -> Iterator[None]:
+        """Let no fault out while the engine is away: it would be everybody's, one by one.
+
+        Raises:
+            EngineAway: it was away.
+            InputError: it does not come back.
+        """
+        try:
+            yield
+        except SandboxFault as fault:
+            if self._closed or answers(self._client):
+                raise
+            if not answers_again(self._client, AWAY_S, lambda: self._closed):
+                says = f"the engine has not answered for {AWAY_S:.0f} s ({fault})"
+                raise InputError(f"{says}: start it; the same command goes on") from fault
+            raise EngineAway(str(fault)) from fault
 
     @property
     def _api(self) -> Any:
@@ -202,9 +237,8 @@ class DockerSandbox:
         with translated("the engine made no container"):
             return str(self._api.create_container_from_config(request.config())["Id"])
 
-    def _converse(
-        self, container: str, request: Request, box: bytes, reader: FrameReader, begun: float
-    ) -> Stopped:
+    def _open(self, container: str, request: Request) -> Attached:
+        """Check a created container, start it, and give the connection to its first process."""
         api = self._api
         with translated("the engine did not start a container"):
             assert_policy(api.inspect_container(container), request)
@@ -218,6 +252,12 @@ class DockerSandbox:
             except BaseException:
                 connection.close()
                 raise
+        return connection
+
+    def _converse(
+        self, container: str, request: Request, box: bytes, reader: FrameReader, begun: float
+    ) -> Stopped:
+        connection = self._open(container, request)
         conversation, tail = Conversation(reader), Tail()
         try:
             start(lambda: connection.send(box))
@@ -269,21 +309,3 @@ class DockerSandbox:
         """
         with contextlib.suppress(*ENGINE_ERRORS):
             self._api.remove_container(container, v=True, force=True)
-
-    @contextlib.contextmanager
-    def _gpu(self, limits: Limits) -> Iterator[str | None]:
-        """Lend one GPU for the time of one run; wait for it if all are lent."""
-        if not limits.gpu:
-            yield None
-            return
-        if self._gpus is None:
-            raise SandboxFault("the plan asks for a GPU, and --gpus names none")
-        device = self._gpus.get()
-        try:
-            yield device
-        finally:
-            self._put_back(device)
-
-    def _put_back(self, device: str) -> None:
-        if self._gpus is not None:
-            self._gpus.put(device)

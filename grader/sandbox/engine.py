@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import selectors
 import socket
 import stat
 import struct
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +17,12 @@ import docker
 import requests
 from docker.errors import DockerException
 
-from grader.errors import InputError, SandboxFault
+from grader.errors import SandboxFault
 from grader.sandbox.pipes import CHUNK_BYTES, Tail
 
 ENGINE_ERRORS = (DockerException, requests.RequestException)
 CONNECTIONS = 64
 SYSTEM_SOCKET = Path("/var/run/docker.sock")
-GPU_FILES = Path("/proc/driver/nvidia/gpus")
 STREAM_HEADER = struct.Struct(">BxxxI")
 STDOUT, STDERR = 1, 2
 
@@ -94,6 +95,32 @@ def _sentence(error: Exception) -> str:
     return said if len(said) <= 300 else said[:300] + "…"
 
 
+def answers(client: docker.DockerClient) -> bool:
+    """Whether an engine answers."""
+    with contextlib.suppress(*ENGINE_ERRORS):
+        client.ping()
+        return True
+    return False
+
+
+def answers_again(
+    client: docker.DockerClient, wall_s: float, is_enough: Callable[[], bool]
+) -> bool:
+    """Whether an engine answers in a while; True as well once nobody wants to know.
+
+    Args:
+        client: A connection to it.
+        wall_s: How long it may take, in seconds.
+        is_enough: Says that nobody waits any more.
+    """
+    end = time.monotonic() + wall_s
+    while not is_enough() and not answers(client):
+        if time.monotonic() > end:
+            return False
+        time.sleep(1)
+    return True
+
+
 class Attached:
     """The engine's connection to a container's standard streams."""
 
@@ -105,10 +132,15 @@ class Attached:
 
     def send(self, box: bytes) -> None:
         """Write the box and close the guest's standard input, where the connection can."""
-        with contextlib.suppress(OSError):  # the guest is gone; its output says so
-            self._socket.sendall(box)
+        self.write(box)
+        with contextlib.suppress(OSError):
             if hasattr(self._socket, "shutdown"):  # a named pipe of Windows has no half-close
                 self._socket.shutdown(socket.SHUT_WR)
+
+    def write(self, data: bytes) -> None:
+        """Write something that more may follow."""
+        with contextlib.suppress(OSError):  # the guest is gone; its output says so
+            self._socket.sendall(data)
 
     def stdout(self, tail: Tail) -> Iterator[bytes]:
         """Yield the guest's standard output as it comes; its standard error goes to the tail.
@@ -134,6 +166,17 @@ class Attached:
                 else:
                     tail.add(piece)
 
+    def is_silent(self) -> bool:
+        """Whether it is open, and nothing has come that nobody has read."""
+        if not hasattr(self._socket, "shutdown"):
+            return True  # a named pipe of Windows cannot be asked
+        with selectors.DefaultSelector() as waiting:
+            try:
+                waiting.register(self._socket, selectors.EVENT_READ)
+            except (OSError, ValueError):  # it is closed
+                return False
+            return not waiting.select(0)
+
     def close(self) -> None:
         """Let go, whoever still reads or writes."""
         with contextlib.suppress(OSError):  # the other side was faster
@@ -141,32 +184,6 @@ class Attached:
                 self._socket.shutdown(socket.SHUT_RDWR)
         self._owner.close()
         self._socket.close()
-
-
-def list_gpus(wish: str, drivers: Path = GPU_FILES) -> tuple[str, ...]:
-    """Name the GPUs to use, as the engine names them.
-
-    Args:
-        wish: all, none, or numbers such as `0,1`.
-        drivers: Where NVIDIA's kernel module lists its devices.
-
-    Raises:
-        InputError: `all`, and there are none; or something that is no number.
-    """
-    if wish == "none":
-        return ()
-    if wish != "all":
-        numbers = [number.strip() for number in wish.split(",")]
-        if not all(number.isdecimal() for number in numbers) or len(set(numbers)) < len(numbers):
-            raise InputError(f"--gpus: expected all, none or numbers such as 0,1, found {wish!r}")
-        return tuple(numbers)
-    found = []
-    for file in sorted(drivers.glob("*/information")):
-        lines = dict(line.split(":", 1) for line in file.read_text().splitlines() if ":" in line)
-        found.append(lines["GPU UUID"].strip())
-    if not found:
-        raise InputError("--gpus all: no NVIDIA driver lists a GPU on this machine")
-    return tuple(found)
 
 
 def unreadable(folder: Path) -> Path | None:

@@ -60,6 +60,9 @@ def variables(*, work: str, path: str, threads: int, gpu: bool) -> dict[str, str
     }
     if gpu:
         told["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"
+        # Full precision, as the reference has on the CPU. Torch's own switches would be in the way
+        # of notebooks that use them: its older and newer ones raise when they are mixed.
+        told["NVIDIA_TF32_OVERRIDE"] = "0"
         folders["CUDA_CACHE_PATH"] = "cuda"
     return told | {name: f"{work}/.cache/{folder}" for name, folder in folders.items()}
 

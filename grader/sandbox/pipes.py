@@ -53,7 +53,6 @@ class Conversation:
     problem: Exception | None = None
     """What broke the connection, if it was neither the guest nor we."""
     _over: bool = False
-    _changed: threading.Condition = field(default_factory=threading.Condition)
 
     def listen(self, chunks: Iterable[bytes]) -> threading.Thread:
         """Pass chunks on, from a thread of its own that ends when they do."""
@@ -61,13 +60,13 @@ class Conversation:
 
     def wait(self) -> Cause:
         """Wait for the end, for the reader's deadline or for a violation, whichever is first."""
-        with self._changed:
+        with self.reader.changed:
             while not self._over:
                 left_s = self.reader.deadline() - time.monotonic()
                 if left_s <= 0:
                     self._over = True  # what still comes is no longer passed on
                     return Cause.BACKSTOP
-                self._changed.wait(left_s)
+                self.reader.changed.wait(left_s)
         return Cause.VIOLATION if self.violation else Cause.EXITED
 
     def _listen(self, chunks: Iterable[bytes]) -> None:
@@ -80,7 +79,7 @@ class Conversation:
 
     def _pass_on(self, chunk: bytes) -> None:
         """Feed the reader; the deadline may have moved, so whoever waits looks again."""
-        with self._changed:
+        with self.reader.changed:
             if self._over:
                 return  # drained, so that whoever writes can end
             try:
@@ -92,13 +91,13 @@ class Conversation:
             except ProtocolViolation as violation:
                 self.violation = str(violation)
                 self._over = True
-            self._changed.notify_all()
+            self.reader.changed.notify_all()
 
     def _end(self, problem: Exception) -> None:
-        with self._changed:
+        with self.reader.changed:
             if not self._over:
                 self.problem, self._over = problem, True
-            self._changed.notify_all()
+            self.reader.changed.notify_all()
 
 
 def start(work: Callable[[], None]) -> threading.Thread:

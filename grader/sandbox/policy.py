@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from grader.errors import SandboxFault
-from grader.plan import Limits
+from grader.plan import OWN_MIB, Limits
 from grader.sandbox.environment import WORK
 
 USER = "10001:10001"
@@ -22,6 +22,8 @@ TMP_MIB = 256
 SHM_MIB = 512
 """Shared memory, which data loaders of torch need; it counts as memory like the rest."""
 OPEN_FILES = 4096
+WARM_PROCESSES = 3
+"""What a warm worker has beside a submission's processes."""
 OOM_SCORE = 500
 """The engine's host kills a box before anything else; the guest gives its kernel even more."""
 
@@ -59,10 +61,16 @@ class Request:
     gpu: str | None = None
     """The one GPU that it may use, as the engine names it."""
     labels: Mapping[str, str] = field(default_factory=dict)
+    warm: bool = False
+    """Whether its first process serves one submission after another, each in namespaces that it
+    makes. Then nothing of /proc is hidden from that process, because the system lets nobody mount
+    another /proc who cannot see all of one; it hides the same parts from each submission."""
 
     def host_config(self) -> dict[str, Any]:
         """Say what the container may take from the host, in the engine's own words."""
         limits, memory = self.limits, self.limits.memory_mib << 20
+        if self.warm:
+            memory += OWN_MIB << 20
         asked: dict[str, Any] = {
             "NetworkMode": "none",
             "CapDrop": ["ALL"],
@@ -77,7 +85,7 @@ class Request:
             "IpcMode": "private",
             "CgroupnsMode": "private",
             "Init": False,  # Docker's own init could be read by students, and holds our output
-            "PidsLimit": limits.processes,
+            "PidsLimit": limits.processes + (WARM_PROCESSES if self.warm else 0),
             "Memory": memory,
             "MemorySwap": memory,  # equal: no swap
             "NanoCpus": limits.threads * 1_000_000_000,
@@ -88,6 +96,7 @@ class Request:
             "Mounts": [_mount(name, folder) for name, folder in sorted(self.shown.items())],
             "DeviceRequests": [_gpu_request(self.gpu)] if self.gpu else [],
         }
+        asked |= {name: [] for name in MASKED} if self.warm else {}
         return asked | ({"Runtime": self.runtime} if self.runtime else {})
 
     def env_lines(self) -> list[str]:
@@ -144,13 +153,13 @@ def _host_differences(seen: Mapping[str, Any], request: Request) -> list[str]:
     missing = [
         f"HostConfig.{name} is not there" for name in asked if asked[name] and name not in seen
     ]
-    for name, paths in MASKED.items():
+    for name, paths in MASKED.items() if not request.warm else ():
         lacking = sorted(set(paths) - set(seen.get(name) or ()))
         missing += [f"HostConfig.{name} lacks {path}" for path in lacking]
     return missing + [
         f"HostConfig.{name}: expected {_short(asked.get(name))}, found {_short(value)}"
         for name, value in seen.items()
-        if name not in MASKED and not _as_asked(name, value, asked)
+        if (name not in MASKED or request.warm) and not _as_asked(name, value, asked)
     ]
 
 

@@ -5,18 +5,23 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from types import TracebackType
 from typing import Any, Self
 
 from grader.child import Child, needed_environment
 from grader.errors import Fault, InputError
+from grader.known import NOTHING, Known
 from grader.symbolic.answer import Equality, Verdict, not_read
+from grader.symbolic.bounds import MAX_LENGTH
 from grader.symbolic.parse import parse
 from grader.symbolic.tree import Expression, Unreadable, declare
 
 _START_S = 60.0
 MOST_DECIDED = 10_000
 """How many decisions are kept, so that memory stays flat however many students there are."""
+MOST_READ = 1000
+"""How many formulas are kept as they were read; one takes 50 KiB at most."""
 
 
 class Symbolic:
@@ -26,18 +31,23 @@ class Symbolic:
     block, or `close` it.
     """
 
-    def __init__(self, *, wall_s: float = 2.0, memory_mib: int = 2048) -> None:
+    def __init__(
+        self, known: Known = NOTHING, *, wall_s: float = 2.0, memory_mib: int = 2048
+    ) -> None:
         """Set the limits of one question.
 
         Args:
+            known: What was decided before; what is decided now is kept there when this closes.
             wall_s: After so many seconds without an answer the process is killed.
             memory_mib: Address space of the process; held on Linux only.
         """
+        self.known = known
         self._wall_s = wall_s
         self._memory_mib = memory_mib
         self._lock = threading.Lock()
         self._worker: _Worker | None = None
         self._decided: dict[str, Equality] = {}
+        self._read = lru_cache(MOST_READ)(_parsed)
 
     def __enter__(self) -> Self:
         """Start nothing yet."""
@@ -54,6 +64,7 @@ class Symbolic:
 
     def close(self) -> None:
         """Stop the process; a later question starts another."""
+        self.known.close()
         with self._lock:
             self._stop()
 
@@ -61,7 +72,10 @@ class Symbolic:
         self, text: str, symbols: Mapping[str, str], *, growth: bool = False
     ) -> Expression | Unreadable:
         """Read a formula, in this process; see `grader.symbolic.parse`."""
-        return parse(text, declare(symbols), growth=growth)
+        declared = tuple(symbols.items())
+        if len(text) > MAX_LENGTH:  # refused unread, and too long to be kept
+            return _parsed(text, declared, growth)
+        return self._read(text, declared, growth)
 
     def check_conditions(
         self, where: Sequence[str], formula: str, symbols: Mapping[str, str]
@@ -108,13 +122,18 @@ class Symbolic:
 
     def _ask(self, question: dict[str, Any]) -> Equality:
         """Ask once; a class writes the same few formulas many times, so decisions are kept."""
-        key = json.dumps(question, sort_keys=True)
-        if key not in self._decided:
-            answer = self._ask_worker(question)
-            if answer.verdict is Verdict.UNDECIDED or len(self._decided) >= MOST_DECIDED:
-                return answer
-            self._decided[key] = answer
-        return self._decided[key]
+        asked = json.dumps(question, sort_keys=True)
+        if asked in self._decided:
+            return self._decided[asked]
+        key = self.known.key(b"formula", asked.encode()) if self.known.remembers else b""
+        kept = self.known.get(key)
+        answer = Equality.from_json(json.loads(kept)) if kept else self._ask_worker(question)
+        if answer.verdict is not Verdict.UNDECIDED:
+            if not kept:
+                self.known.put(key, json.dumps(answer.to_json()).encode())
+            if len(self._decided) < MOST_DECIDED:
+                self._decided[asked] = answer
+        return answer
 
     def _ask_worker(self, question: dict[str, Any]) -> Equality:
         with self._lock:
@@ -139,6 +158,12 @@ class Symbolic:
         if self._worker is not None:
             self._worker.stop()
             self._worker = None
+
+
+def _parsed(
+    text: str, symbols: tuple[tuple[str, str], ...], growth: bool
+) -> Expression | Unreadable:
+    return parse(text, declare(dict(symbols)), growth=growth)
 
 
 class _Worker:

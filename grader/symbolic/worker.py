@@ -53,7 +53,10 @@ def _limit_memory(memory_mib: int) -> None:
     if sys.platform == "linux":
         import resource  # not on Windows
 
-        resource.setrlimit(resource.RLIMIT_AS, (memory_mib << 20, memory_mib << 20))
+        most, hard = memory_mib << 20, resource.getrlimit(resource.RLIMIT_AS)[1]
+        if hard != resource.RLIM_INFINITY:  # of the process that judges, which may start this one
+            most = min(most, hard)
+        resource.setrlimit(resource.RLIMIT_AS, (most, most))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 

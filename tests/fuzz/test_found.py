@@ -70,6 +70,7 @@ def test_a_limit_comes_to_an_end() -> None:
         LimitsModel.model_validate({"cell": "9" * 400 + " s"})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("pattern", "text"), [("a{99999999999}", "a{99999999999}"), ("(" * 5000 + ")" * 5000, "any")]
 )

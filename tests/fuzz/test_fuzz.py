@@ -15,6 +15,7 @@ ALL = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_
 PHASES = (Phase.explicit, Phase.generate, Phase.shrink)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TARGETS)
 def test_no_input_of_the_right_form_breaks_a_reader(name: str) -> None:
     target = TARGETS[name]
@@ -34,6 +35,7 @@ def test_no_input_of_the_right_form_breaks_a_reader(name: str) -> None:
     put()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TARGETS)
 def test_valid_inputs_and_any_bytes_break_no_reader(name: str) -> None:
     target = TARGETS[name]

@@ -31,9 +31,9 @@ from grader.values import Value
 from grader.verdict import Score, Status
 from hostile.course import RIGHT, SLUG, WRONG
 
-SANDBOXES = ("docker", "bubblewrap", "process")
+SANDBOXES = ("docker", "docker-warm", "bubblewrap", "process")
 #: A sandbox that isolates runs what would harm the machine; `process` must not.
-ISOLATING = ("docker", "bubblewrap")
+ISOLATING = ("docker", "docker-warm", "bubblewrap")
 HERE = Path(__file__).parent
 CATALOGUE = frozenset(yaml.safe_load((HERE / "catalogue.yaml").read_text()))
 

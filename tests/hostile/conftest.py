@@ -41,7 +41,7 @@ def shown(
         if name not in kept:
             root: Path = tmp_path_factory.mktemp(name)
             root.chmod(0o755)
-            kept[name] = grade(root, host, sandbox, asked[name])
+            kept[name] = grade(root, host, sandbox, asked.get(name, []))
         return kept[name]
 
     return show

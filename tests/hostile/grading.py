@@ -20,6 +20,7 @@ from grader.batch import Batch, Silent, execute_starter
 from grader.course import Course
 from grader.errors import Fault
 from grader.evidence import Evidence
+from grader.executor import Local
 from grader.grades.rows import Grade, Row, Version
 from grader.grades.store import open_grades
 from grader.intake.folders import Handed
@@ -125,9 +126,9 @@ def grade(
         folder.mkdir()
         ATTACKS[name].make(folder, host)
     _of_earlier_rounds(course)
-    before = digests(root)
+    before = digests(root) | kept(course)
     seen = _graded(course, sandbox, host, jobs)
-    after = digests(root)
+    after = digests(root) | kept(course)
     changed = tuple(path for path in before if after.get(path) != before[path])
     seen = {who: replace(one, changed=changed) for who, one in seen.items()}
     students = {name: ATTACKS[name].student for name in names} | {who: who for who in plain}
@@ -152,27 +153,34 @@ def _of_earlier_rounds(course: Course) -> None:
     course.secret()
 
 
+def kept(course: Course) -> dict[str, str]:
+    """What the database has of earlier rounds; the grader itself adds to it in this one."""
+    with open_grades(course.state, reading=True) as grades:
+        given = repr(grades.history(SLUG))
+    return {"grades": given, "decisions": repr(Store(course.state).entries("earlier"))}
+
+
 def digests(root: Path) -> dict[str, str]:
-    """SHA-256 of every file below a folder."""
+    """SHA-256 of every file below a folder, but for the database."""
     return {
         str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(root.rglob("*"))
-        if path.is_file()
+        if path.is_file() and path.name != "grader.db"
     }
 
 
 def _graded(course: Course, sandbox: Sandbox, host: Host, jobs: int) -> dict[str, Seen]:
     bugs: list[str] = []
-    store, out = Store(course.state), course.root / "reports"
+    store, out = Store(course.state, course.database), course.root / "reports"
     with Symbolic() as symbolic:
         assignment = course.open(SLUG, symbolic)
         handed = Handed(course.root / "submissions" / SLUG, SLUG, assignment.layout)
         plan, names = assignment.plan(sandbox.image), file_names(handed.students)
-        execute_starter(assignment, plan, sandbox, store, bugs)
+        execute_starter(assignment, plan, Local(sandbox), store, bugs)
         batch = Batch(
             assignment=assignment,
             plan=plan,
-            sandbox=sandbox,
+            executor=Local(sandbox),
             store=store,
             jobs=jobs,
             listener=Silent(),
@@ -190,7 +198,7 @@ def _graded(course: Course, sandbox: Sandbox, host: Host, jobs: int) -> dict[str
             publisher = Publisher(assignment.rubric, judges.page, out)
             scores = list(publisher.published(told, handed.students))
         write_reports(scores, handed.students, assignment.rubric, out)
-    assert bugs == []
+    assert bugs == [], bugs[:1]
     found = {}
     for score in scores:
         key = store.entries(SLUG)[score.student].key if score.student in store.entries(SLUG) else ""

@@ -19,6 +19,7 @@ from reporting import Quiet, pages_here
 from grader.assignment import Assignment
 from grader.batch import Batch, score_all
 from grader.course import Course
+from grader.executor import Local
 from grader.frames import FrameReader
 from grader.grades.desk import Desk
 from grader.grades.rows import Grade, Row, Version
@@ -280,7 +281,7 @@ def grade(made: Planted, sandbox: Sandbox, symbolic: Symbolic) -> Graded:
     batch = Batch(
         assignment=assignment,
         plan=assignment.plan(recorder.image),
-        sandbox=recorder,
+        executor=Local(recorder),
         store=store,
         jobs=3,
         listener=Quiet(),

@@ -166,7 +166,7 @@ for folder in folders:
                  "hw.jsonl", "earlier.jsonl", "secret"):
         try: open(os.path.join(folder, name), "w").write(json.dumps(forged))
         except OSError: pass
-    for name in ("gradebook.db", "grades.db"):
+    for name in ("gradebook.db", "grades.db", "grader.db"):
         try: sqlite3.connect(os.path.join(folder, name)).execute("create table t (x)")
         except Exception: pass
 """,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from conftest import engine_of
 
 from hostile.attack import ATTACKS, SANDBOXES, attack, find_attacks
 from hostile.conftest import Shower
@@ -17,7 +18,7 @@ def parameters() -> list[Any]:
     for name in SANDBOXES:
         for attacked in ATTACKS.values():
             if name in attacked.sandboxes:
-                marks = [getattr(pytest.mark, name)] if name != "process" else []
+                marks = [getattr(pytest.mark, engine_of(name))] if name != "process" else []
                 if reason := attacked.elsewhere:
                     marks.append(pytest.mark.skip(reason))
                 threat = pytest.mark.threat(*attacked.ids, unresisted=attacked.unresisted.get(name))
@@ -41,7 +42,11 @@ def test_an_attack_gets_nowhere(sandbox: str, attacked: str, shown: Shower) -> N
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "sandbox",
-    [pytest.param(n, marks=getattr(pytest.mark, n)) for n in SANDBOXES if n != "process"],
+    [
+        pytest.param(n, marks=getattr(pytest.mark, engine_of(n)))
+        for n in SANDBOXES
+        if n != "process"
+    ],
 )
 def test_honest_students_are_scored_right_among_hostile_ones(sandbox: str, shown: Shower) -> None:
     found = shown(sandbox)

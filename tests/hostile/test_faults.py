@@ -27,10 +27,11 @@ from small_course import notebook, write
 
 from grader.batch import Batch, Silent, score_all
 from grader.course import Course
+from grader.errors import InputError
+from grader.executor import Local
 from grader.intake.folders import Handed
 from grader.sandbox import docker, engine
 from grader.sandbox.base import Sandbox
-from grader.sandbox.docker import DockerSandbox
 from grader.store import Store
 from grader.symbolic import Symbolic
 from grader.verdict import Score, Status
@@ -42,6 +43,7 @@ FULL |= {"measured": 1, "curve": 1, "printed": 1, "by_hand": 1, "quick": 1, "fou
 NOTHING = dict.fromkeys(FULL)
 WAITS = "import time\ntime.sleep(2)"
 ATTEMPTS = 2
+in_containers = pytest.mark.parametrize("name", ["docker", "docker-warm"])
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +69,7 @@ class Grading:
         batch = Batch(
             assignment=self.assignment,
             plan=self.assignment.plan(sandbox.image, **limits),
-            sandbox=sandbox,
+            executor=Local(sandbox),
             store=store,
             jobs=1,
             listener=listener,
@@ -148,12 +150,13 @@ BREAKS: dict[str, Callable[[], Break]] = {
 
 @pytest.mark.docker
 @pytest.mark.slow
-@pytest.mark.threat("RE-03", "RE-04", "RE-06", where="docker")
+@in_containers
+@pytest.mark.threat("RE-03", "RE-04", "RE-06")
 @pytest.mark.parametrize("what", BREAKS)
 def test_an_engine_that_fails_twice_leaves_the_score_empty_until_a_plain_run(
-    what: str, grading: Grading, wire: Wire
+    name: str, what: str, grading: Grading, wire: Wire
 ) -> None:
-    with closing(DockerSandbox()) as sandbox:
+    with closing(open_sandbox(name)) as sandbox:
         for _ in range(ATTEMPTS):
             wire.breaks.append(BREAKS[what]())
         waits_for_a_person(grading.run(sandbox, start_s=5 if "silent" in what else 120))
@@ -163,14 +166,15 @@ def test_an_engine_that_fails_twice_leaves_the_score_empty_until_a_plain_run(
 
 @pytest.mark.docker
 @pytest.mark.slow
-@pytest.mark.threat("RE-04", "RE-06", where="docker")
+@in_containers
+@pytest.mark.threat("RE-04", "RE-06")
 @pytest.mark.parametrize(
     "what", ["it makes no container", "the stream ends in the middle of a frame"]
 )
 def test_an_engine_that_fails_once_costs_a_second_attempt(
-    what: str, grading: Grading, wire: Wire
+    name: str, what: str, grading: Grading, wire: Wire
 ) -> None:
-    with closing(DockerSandbox()) as sandbox:
+    with closing(open_sandbox(name)) as sandbox:
         wire.breaks.append(BREAKS[what]())
         is_right(grading.run(sandbox))
         assert len(grading.retries) == 1
@@ -178,41 +182,80 @@ def test_an_engine_that_fails_once_costs_a_second_attempt(
 
 @pytest.mark.docker
 @pytest.mark.slow
-@pytest.mark.threat("RE-04", where="docker")
-def test_a_stream_that_pauses_costs_nothing(grading: Grading, wire: Wire) -> None:
-    with closing(DockerSandbox()) as sandbox:
+@in_containers
+@pytest.mark.threat("RE-04")
+def test_a_stream_that_pauses_costs_nothing(name: str, grading: Grading, wire: Wire) -> None:
+    with closing(open_sandbox(name)) as sandbox:
         wire.breaks.append(Break(where=ATTACH, after=300, then=lambda: time.sleep(3)))
         is_right(grading.run(sandbox))
         assert (grading.retries, wire.breaks[0].times) == ([], 0)
 
 
+@pytest.fixture
+def unclosed() -> Iterator[None]:
+    """The SDK leaves a socket to the collector where it is refused."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        yield
+        gc.collect()
+
+
 @pytest.mark.docker
 @pytest.mark.slow
-@pytest.mark.threat("RE-04", where="docker")
-def test_an_engine_that_goes_away_and_comes_back_costs_at_most_a_plain_run(
-    grading: Grading, wire: Wire
+@in_containers
+@pytest.mark.threat("RE-04")
+@pytest.mark.usefixtures("unclosed")
+def test_an_engine_that_is_started_anew_is_waited_for(
+    name: str, grading: Grading, wire: Wire
 ) -> None:
-    with closing(DockerSandbox()) as sandbox:
-        wire.breaks.append(Break(where=ATTACH, after=1500, then=wire.down))
-        with warnings.catch_warnings():  # the SDK leaves a socket to the collector if refused
-            warnings.simplefilter("ignore", ResourceWarning)
-            score = grading.run(sandbox)
-            gc.collect()
-        waits_for_a_person(score)
-        wire.up()
+    def restart() -> None:
+        wire.down()
+        threading.Timer(3, wire.up).start()
+
+    with closing(open_sandbox(name)) as sandbox:
+        wire.breaks.append(Break(where=ATTACH, after=1500, then=restart))
         is_right(grading.run(sandbox))
+        assert len(grading.retries) == 1
 
 
 @pytest.mark.docker
 @pytest.mark.slow
-@pytest.mark.threat("RE-04", where="docker")
+@in_containers
+@pytest.mark.threat("RE-04")
+@pytest.mark.usefixtures("unclosed")
+def test_an_engine_that_stays_away_stops_the_batch_and_costs_a_plain_run(
+    name: str,
+    tmp_path: Path,
+    symbolic: Symbolic,
+    wire: Wire,
+    client: sdk.DockerClient,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    grading = Grading(tmp_path, symbolic)
+    monkeypatch.setattr(docker, "AWAY_S", 2.0)
+    with closing(open_sandbox(name)) as sandbox:
+        wire.breaks.append(Break(where=ATTACH, after=1500, then=wire.down))
+        with pytest.raises(InputError, match=r"^the engine has not answered for 2 s \("):
+            grading.run(sandbox)
+    wire.up()
+    assert wire.containers[0] in [found.id for found in client.containers.list(all=True)]
+    with closing(open_sandbox(name)) as sandbox:
+        assert wire.containers[0] not in [found.id for found in client.containers.list(all=True)]
+        is_right(grading.run(sandbox))
+    assert grading.retries == []
+
+
+@pytest.mark.docker
+@pytest.mark.slow
+@in_containers
+@pytest.mark.threat("RE-04")
 @pytest.mark.parametrize("times", [1, ATTEMPTS])
 def test_a_container_that_somebody_kills_is_tried_again(
-    times: int, tmp_path: Path, symbolic: Symbolic, wire: Wire, client: sdk.DockerClient
+    name: str, times: int, tmp_path: Path, symbolic: Symbolic, wire: Wire, client: sdk.DockerClient
 ) -> None:
     grading = Grading(tmp_path, symbolic, WAITS)
     kill = lambda: client.api.kill(wire.containers[-1])  # noqa: E731
-    with closing(DockerSandbox()) as sandbox:
+    with closing(open_sandbox(name)) as sandbox:
         wire.breaks = [Break(where=ATTACH, after=1500, then=kill) for _ in range(times)]
         score = grading.run(sandbox)
         assert len(grading.retries) == 1
@@ -229,7 +272,7 @@ def test_an_image_that_is_removed_leaves_the_score_empty_until_a_plain_run(
     grading: Grading, opened: Opener, client: sdk.DockerClient
 ) -> None:
     plain = opened("docker")
-    with closing(DockerSandbox()) as sandbox:
+    with closing(open_sandbox("docker")) as sandbox:
         made = client.api.create_container(sandbox.image)["Id"]
         sandbox.image = client.api.commit(made)["Id"]
         client.api.remove_container(made)
@@ -314,5 +357,5 @@ def test_no_limit_of_ours_is_measured_by_the_clock_on_the_wall() -> None:
         and isinstance(node.value, ast.Name)
         and (node.value.id, node.attr) in {("time", "time"), ("datetime", "now")}
     }
-    # When a person graded; labels that outlive a process; the age of a file.
-    assert asked == {"grading.py", "sandbox/docker.py", "store.py"}
+    # When a person graded, and when was scored; labels that outlive a process; the age of a file.
+    assert asked == {"grading.py", "history.py", "sandbox/docker.py", "store.py"}

@@ -20,6 +20,7 @@ import docker as sdk
 import psutil
 import pytest
 from boxes import Opener
+from conftest import require
 from small_course import notebook, write
 
 from grader.options import ALL_SCORED, NEEDS_PERSON, OUR_BUG
@@ -113,12 +114,15 @@ def why_no_full_disk() -> str:
 @pytest.mark.threat("RE-04", "RE-06", "RX-04", where="grader")
 @pytest.mark.parametrize(
     ("full", "code"),
-    [(".grader/evidence", NEEDS_PERSON), (".grader/runs", OUR_BUG), ("reports", OUR_BUG)],
+    [(".grader/evidence", OUR_BUG), (".grader/sql", OUR_BUG), ("reports", OUR_BUG)],
 )
-def test_a_full_disk_gives_no_score_until_a_plain_run(full: str, code: int, course: Path) -> None:
-    if reason := why_no_full_disk():
-        pytest.skip(reason)
-    (course / full).mkdir(parents=True)
+def test_a_full_disk_gives_no_score_until_a_plain_run(
+    full: str, code: int, course: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GRADER_DATABASE", f"sqlite:///{course}/.grader/sql/grader.db")
+    (course / ".grader" / "sql").mkdir(parents=True)
+    require("bubblewrap", why_no_full_disk())  # which takes the same namespaces
+    (course / full).mkdir(parents=True, exist_ok=True)
     assert run(course, *IN_A_NAMESPACE, "sh", "-c", FULL_DISK, full) == code
     no_score(course)
     assert run(course) == ALL_SCORED
@@ -127,7 +131,7 @@ def test_a_full_disk_gives_no_score_until_a_plain_run(full: str, code: int, cour
 
 @pytest.mark.threat("RE-04", "RE-06", where="grader")
 def test_files_that_cannot_grow_give_no_score_until_a_plain_run(course: Path) -> None:
-    limit = 2048  # enough for a line of the journal and for the table, not for evidence
+    limit = 2048  # enough for the table, neither for evidence nor for the database
     code = run(course, before=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)))
     assert code in (NEEDS_PERSON, OUR_BUG)
     no_score(course)
@@ -150,14 +154,17 @@ def test_a_lack_of_file_handles_gives_no_score_until_a_plain_run(
 
 
 @pytest.mark.docker
-@pytest.mark.threat("RE-07", where="docker")
-def test_a_later_start_removes_what_a_killed_grader_left(course: Path, opened: Opener) -> None:
-    opened("docker")
+@pytest.mark.threat("RE-07")
+@pytest.mark.parametrize("sandbox", ["docker", "docker-warm"])
+def test_a_later_start_removes_what_a_killed_grader_left(
+    sandbox: str, course: Path, opened: Opener
+) -> None:
+    opened(sandbox)
     # What students were given is executed first.
     template = course / "reference" / SLUG / "student" / f"{SLUG}.ipynb"
     template.write_text(notebook(SLEEPS))
     with wire_to_engine() as wire, closing(engine.connect()) as client:
-        grader = start_grader(course, wire)
+        grader = start_grader(course, wire, sandbox)
         wire.breaks.append(Break(where=ATTACH, after=300, then=grader.kill))
         grader.wait(120)
         (left,) = wire.containers
@@ -166,7 +173,7 @@ def test_a_later_start_removes_what_a_killed_grader_left(course: Path, opened: O
         with closing(DockerSandbox()):
             assert left not in containers(client)
     no_score(course)
-    assert run(course, sandbox="docker") == ALL_SCORED
+    assert run(course, sandbox=sandbox) == ALL_SCORED
     is_right(course)
 
 
@@ -210,16 +217,16 @@ def is_of_a_box(process: psutil.Process) -> bool:
     return process.name() == "bwrap" or any(part.endswith("guest/main.py") for part in told)
 
 
-def start_grader(course: Path, wire: Wire) -> subprocess.Popen[bytes]:
+def start_grader(course: Path, wire: Wire, sandbox: str) -> subprocess.Popen[bytes]:
     """Start the command, whose containers are overdue soon after they were made."""
     program = (
         "import grader.sandbox.docker as docker\n"
         f"docker.GRACE_S = {OVERDUE_S} - (120 + 25 + 10)\n"  # the limits of the course
-        "from grader.cli import main\n"
+        "from grader.__main__ import main\n"
         "main()\n"
     )
     return subprocess.Popen(
-        [sys.executable, "-c", program, *COMMAND[3:], "--sandbox", "docker"],
+        [sys.executable, "-c", program, *COMMAND[3:], "--sandbox", sandbox],
         cwd=course,
         env=os.environ | {"DOCKER_HOST": f"unix://{wire.path}"},
     )

@@ -257,6 +257,7 @@ def test_nobody_changes_a_byte_of_what_is_said_of_others(
 # --- time -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.threat("AL-07")
 def test_how_long_judging_took_is_told_to_no_student(tmp_path: Path, symbolic: Symbolic) -> None:
     """A rubric's reference that takes its time changes nothing that students get."""
@@ -285,6 +286,7 @@ print("SEEN" + json.dumps({
 """
 
 
+@pytest.mark.slow
 @pytest.mark.threat("RS-15")
 def test_a_notebook_cannot_tell_the_self_check_from_grading(
     opened: Opener, tmp_path: Path, symbolic: Symbolic

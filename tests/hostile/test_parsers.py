@@ -173,6 +173,7 @@ TOO_MUCH: dict[str, bytes] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.threat("RX-06")
 @pytest.mark.parametrize("much", TOO_MUCH)
 def test_a_value_of_too_much_is_refused_before_it_is_built(much: str) -> None:
@@ -197,6 +198,7 @@ def test_a_notebook_of_a_million_cells_is_refused_before_they_are_made() -> None
 SMALL_PARTS = {"lists": "[]", "objects": "{}", "numbers": "7", "names": '"":0'}
 
 
+@pytest.mark.slow
 @pytest.mark.threat("RX-06")
 @pytest.mark.parametrize("part", SMALL_PARTS)
 def test_a_notebook_of_too_many_small_parts_is_refused_before_they_are_made(part: str) -> None:
@@ -208,6 +210,7 @@ def test_a_notebook_of_too_many_small_parts_is_refused_before_they_are_made(part
         parse_notebook(text, "hw.ipynb")
 
 
+@pytest.mark.slow
 def test_a_notebook_with_large_outputs_is_read() -> None:
     drawn = [[number / 7, number / 9] for number in range(100_000)]
     printed = ["[0.5, {1: 2}],\n" * 20] * 20_000  # text: nothing is made of its brackets

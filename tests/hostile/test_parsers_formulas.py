@@ -118,6 +118,7 @@ ENDLESS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.threat("TP-08")
 @pytest.mark.parametrize("endless", ENDLESS)
 def test_a_formula_of_any_size_ends_soon(endless: str) -> None:

@@ -71,6 +71,7 @@ def spoiled(source: random.Random) -> str:
     return text
 
 
+@pytest.mark.slow
 @pytest.mark.threat("TP-10")
 def test_200_hostile_notebooks_and_every_student_has_a_record(tmp_path: Path) -> None:
     source = random.Random(4)  # noqa: S311 - the same ones every time

@@ -144,6 +144,7 @@ def cost(reader: Callable[[str], object], text: str) -> float:
     return min(took)
 
 
+@pytest.mark.slow
 @pytest.mark.threat("TP-09")
 @pytest.mark.parametrize("read", READERS)
 def test_four_times_the_text_takes_no_more_than_eight_times_the_time(read: str) -> None:

@@ -114,6 +114,7 @@ def test_what_imitates_a_report_stands_in_a_box_of_its_own(kind: str, folder: Pa
     assert not [text for within, text in texts if "h2" in within and "(100 %)" in text]
 
 
+@pytest.mark.slow
 @pytest.mark.threat("RI-05")
 def test_a_page_stays_small_whatever_was_written(tmp_path: Path, symbolic: Symbolic) -> None:
     flood = IMITATION * 100_000
@@ -132,6 +133,7 @@ def test_a_page_stays_small_whatever_was_written(tmp_path: Path, symbolic: Symbo
     assert max(sizes.values()) < 1 << 20, sizes
 
 
+@pytest.mark.slow
 @pytest.mark.threat("RI-04")
 def test_no_control_reaches_a_terminal(tmp_path: Path) -> None:
     evil = CONTROLS.replace("\x00", "").replace("/", "")
@@ -154,7 +156,7 @@ def test_no_control_reaches_the_progress_of_a_run(width: int) -> None:
     out = io.StringIO()
     console = Console(file=out, width=width)
     with Display(console, "hw") as display:
-        display.planned(2, 0)
+        display.planned(2, 0, alike=0)
         display.began(CONTROLS)
         display.retried(CONTROLS, f"[red]{CONTROLS}[/]")
         display.finished(CONTROLS, CONTROLS, fault=True)
@@ -178,11 +180,10 @@ def controls(text: str) -> set[str]:
 
 
 @pytest.mark.threat("RI-04")
-def test_no_name_forges_a_line_of_the_journal(tmp_path: Path) -> None:
+def test_no_name_forges_a_decision(tmp_path: Path) -> None:
     forged = json.dumps({"student": "s02", "submission": "x", "key": "k", "plan": "", "fault": ""})
     store = Store(tmp_path)
     for student in (f"s01\n{forged}\n", f"s01\r\n{forged}", f"s01\u2028{forged}"):
         store.note("hw", Entry(student=student, submission="a", fault=f"\n{forged}\n"))
-    lines = (tmp_path / "runs" / "hw.jsonl").read_text().splitlines()
-    assert len([line for line in lines if line]) == 3
+    assert len(store.entries("hw")) == 3
     assert "s02" not in store.entries("hw")

@@ -1,0 +1,1 @@
+"""A course's one database: `opening` gives transactions, `steps` make its tables."""
