@@ -213,7 +213,8 @@ class Trial:
         assert {path.name for path in state.iterdir()} - KNOWN == set()
         left = [path for path in self.course.root.rglob("*") if path.name.endswith(".new")]
         sheets = list((self.course.root / "reports" / "hw").glob("written-*"))
-        assert (left, sheets, list(self.scratch.iterdir())) == ([], [], [])
+        scratch = [path for path in self.scratch.iterdir() if not is_probe(path)]
+        assert (left, sheets, scratch) == ([], [], [])
         assert self.processes() == []
 
     def processes(self) -> list[psutil.Process]:

@@ -127,9 +127,8 @@ class Cluster:
         try:
             return execute(submission, plan, there, None, alone=alone)
         except (Fault, InputError) as error:
-            at = self._sender(there.sent)
-            is_last = alone and isinstance(error, Fault)
-            if is_last or not at or not self._with_room(plan.limits, but=at):
+            at = "" if alone else self._sender(there.sent)
+            if not at or not self._with_room(plan.limits, but=at):
                 raise
             self._failed_on[submission.digest] = at
             raise SandboxFault(str(error)) from error
